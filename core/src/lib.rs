@@ -1,1 +1,4 @@
 //! core
+#![forbid(unsafe_code)]
+
+pub mod names;
