@@ -311,10 +311,10 @@ impl Message {
             if let Some(text) = self.get(field) {
                 head.text(field.code(), field.type_code(), text);
             }
-            if field == Field::ErrorName {
-                if let Some(reply_serial) = self.reply_serial {
-                    head.number(REPLY_SERIAL, reply_serial);
-                }
+            if field == Field::ErrorName
+                && let Some(reply_serial) = self.reply_serial
+            {
+                head.number(REPLY_SERIAL, reply_serial);
             }
         }
         if !self.body.signature.is_empty() {

@@ -291,7 +291,7 @@ impl<'a> Reader<'a> {
                     // Numbers cannot be wrong: only their count can.
                     [code @ (b'y' | b'n' | b'q' | b'i' | b'u' | b'x' | b't' | b'd')] => {
                         let size = signature::fixed_size(*code).unwrap_or(1);
-                        if (self.frame.end - self.at) % size != 0 {
+                        if !(self.frame.end - self.at).is_multiple_of(size) {
                             return Err(Error::Truncated { at: self.at });
                         }
                         self.exit()
