@@ -1,0 +1,119 @@
+//! Runs the scenarios: `cargo test -p runstead-compat --test scenarios -- [--sabotage] [--jobs N] [--list] [NAME...]`.
+//!
+//! `RUNSTEAD_UNDER_TEST` chooses the PID 1. Needs root. With `--sabotage` each scenario must fail
+//! with the behaviour it names switched off.
+
+mod ordering;
+
+use runstead_compat::machine::{Machine, Options, UnderTest};
+use runstead_compat::root;
+use runstead_compat::scenario::{Outcome, Planned, Scenario};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+const TOPICS: &[&[Scenario]] = &[ordering::ALL];
+const BOOT_LIMIT: Duration = Duration::from_secs(90);
+
+struct Arguments {
+    sabotage: bool,
+    list: bool,
+    jobs: usize,
+    names: Vec<String>,
+}
+
+fn arguments() -> Result<Arguments, String> {
+    let mut given = Arguments { sabotage: false, list: false, jobs: 8, names: Vec::new() };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--sabotage" => given.sabotage = true,
+            "--list" => given.list = true,
+            "--jobs" => {
+                let n = words.next().and_then(|n| n.parse().ok());
+                given.jobs = n.ok_or("--jobs needs a number")?;
+            }
+            option if option.starts_with('-') => return Err(format!("unknown option {option}")),
+            name => given.names.push(name.to_owned()),
+        }
+    }
+    Ok(given)
+}
+
+fn main() -> ExitCode {
+    match arguments().and_then(|given| run(&given)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("scenarios: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(given: &Arguments) -> Result<bool, String> {
+    let asked =
+        |s: &&Scenario| given.names.is_empty() || given.names.iter().any(|n| s.name.contains(n.as_str()));
+    let chosen = TOPICS.iter().flat_map(|t| t.iter()).filter(asked);
+    let plans: Vec<Planned> = chosen.enumerate().map(|(n, s)| Planned::new(s, n, given.sabotage)).collect();
+    if given.list {
+        plans.iter().for_each(|p| println!("{}", p.scenario.name));
+        return Ok(true);
+    }
+    let under_test = UnderTest::from_env()?;
+    let start = Instant::now();
+    let base = Options::new(under_test, root::debian13()?);
+    let (alone, shared): (Vec<&Planned>, Vec<&Planned>) = plans.iter().partition(|p| p.scenario.own_machine);
+    let mut options = base.clone();
+    options.files.extend(shared.iter().flat_map(|p| p.entries()));
+    let mut machine = Machine::boot(&options)?;
+    let state = machine.wait_running(BOOT_LIMIT)?;
+    let mode = if given.sabotage { ", each with its behaviour switched off" } else { "" };
+    println!(
+        "{}: {state} after {:.1} s; {} scenarios{mode}",
+        under_test.name(),
+        start.elapsed().as_secs_f64(),
+        plans.len()
+    );
+    let queue: Vec<&Planned> = alone.into_iter().chain(shared).collect();
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..given.jobs.max(1) {
+            scope.spawn(|| {
+                while let Some(plan) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let began = Instant::now();
+                    let outcome =
+                        if plan.scenario.own_machine { run_alone(plan, &base) } else { plan.run(&machine) };
+                    report(plan.scenario.name, began.elapsed(), &outcome);
+                    if outcome.is_err() {
+                        failed.lock().expect("no holder of the list panics").push(plan.scenario.name);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("no holder of the list panics");
+    if !failed.is_empty() {
+        println!("\nfailed: {}", failed.join(" "));
+    }
+    let passed = plans.len() - failed.len();
+    println!("{passed} passed, {} failed, in {:.1} s", failed.len(), start.elapsed().as_secs_f64());
+    Ok(failed.is_empty() && passed > 0)
+}
+
+fn run_alone(plan: &Planned, base: &Options) -> Outcome {
+    let mut options = base.clone();
+    options.files.extend(plan.entries());
+    let mut machine = Machine::boot(&options)?;
+    machine.wait_running(BOOT_LIMIT)?;
+    plan.run(&machine)
+}
+
+fn report(name: &str, took: Duration, outcome: &Outcome) {
+    let word = if outcome.is_ok() { "ok  " } else { "FAIL" };
+    let why =
+        outcome.as_ref().err().map(|w| format!("\n     {}", w.replace('\n', "\n     "))).unwrap_or_default();
+    println!("{word} {name} ({:.1} s){why}", took.as_secs_f64());
+}
