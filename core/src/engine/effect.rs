@@ -538,6 +538,8 @@ pub enum Request {
         aux: Vec<(UnitName, Rc<str>)>,
         /// A controller's bus name (scopes).
         controller: Option<Rc<str>>,
+        /// The caller holds a reference on the unit (`AddRef`).
+        add_ref: bool,
     },
     /// Change properties at run time: text as for a drop-in.
     SetProperties {
