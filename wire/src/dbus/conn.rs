@@ -84,6 +84,7 @@ pub struct Connection {
     auth: Auth,
     fds_agreed: bool,
     server_guid: String,
+    sender: Option<String>,
     input: Vec<u8>,
     /// How much of `input` is used up.
     used: usize,
@@ -107,6 +108,7 @@ pub struct ConnectionState {
     auth: Auth,
     fds_agreed: bool,
     server_guid: String,
+    sender: Option<String>,
     input: Vec<u8>,
     input_fds: Vec<u64>,
     output: Vec<u8>,
@@ -137,6 +139,7 @@ impl Connection {
             auth,
             fds_agreed: false,
             server_guid: String::new(),
+            sender: None,
             input: Vec::new(),
             used: 0,
             input_fds: VecDeque::new(),
@@ -148,6 +151,16 @@ impl Connection {
             unwanted_fds: Vec::new(),
             last_serial: 0,
         }
+    }
+
+    /// Names us as the sender of every message sent from now on that has none (the reference does so on its private
+    /// socket, where no bus fills it in).
+    pub fn name_sender(&mut self, name: &str) -> Result<()> {
+        if !super::names::is_bus_name(name) {
+            return Err(Error::Name("sender"));
+        }
+        self.sender = Some(name.to_owned());
+        Ok(())
     }
 
     /// How far the connection is.
@@ -310,7 +323,8 @@ impl Connection {
         self.compact_output();
         let before = self.output.len();
         let serial = self.last_serial.checked_add(1).unwrap_or(1);
-        message.encode(serial, self.limits.message, &mut self.output)?;
+        let sender = self.sender.as_deref();
+        message.encode(serial, sender, self.limits.message, &mut self.output)?;
         if self.output.len() - self.written > self.limits.outgoing_bytes {
             self.output.truncate(before);
             return Err(Error::QueueFull { queue: "bytes", limit: self.limits.outgoing_bytes });
@@ -389,6 +403,7 @@ impl Connection {
             auth: self.auth,
             fds_agreed: self.fds_agreed,
             server_guid: self.server_guid,
+            sender: self.sender,
             input: self.input[self.used..].to_vec(),
             input_fds: self.input_fds.into(),
             output: self.output[self.written..].to_vec(),
@@ -411,6 +426,7 @@ impl Connection {
             auth: state.auth,
             fds_agreed: state.fds_agreed,
             server_guid: state.server_guid,
+            sender: state.sender,
             input: state.input,
             used: 0,
             input_fds: state.input_fds.into(),
@@ -589,7 +605,7 @@ mod tests {
         let mut b = server();
         b.feed(b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n", []).unwrap();
         let mut bytes = Vec::new();
-        call(1).encode(1, 1 << 20, &mut bytes).unwrap();
+        call(1).encode(1, None, 1 << 20, &mut bytes).unwrap();
         let mut rest = bytes.as_slice();
         while b.wanted() > 0 {
             let (now, later) = rest.split_at(b.wanted());

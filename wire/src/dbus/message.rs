@@ -44,7 +44,7 @@ impl Kind {
     }
 }
 
-/// The header's text fields, in the order in which they are written.
+/// The header's text fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     Path,
@@ -55,7 +55,10 @@ enum Field {
     Sender,
 }
 
+/// The order in which all but signals write them.
 const FIELDS: [Field; 6] =
+    [Field::Path, Field::Member, Field::Interface, Field::ErrorName, Field::Destination, Field::Sender];
+const SIGNAL_ORDER: [Field; 6] =
     [Field::Path, Field::Interface, Field::Member, Field::ErrorName, Field::Destination, Field::Sender];
 
 const REPLY_SERIAL: u8 = 5;
@@ -301,20 +304,23 @@ impl Message {
     }
 
     /// Appends the encoded message, as message number `serial`, to `out`; on a fault `out` stays as it was.
-    pub fn encode(&self, serial: u32, limit: usize, out: &mut Vec<u8>) -> Result<()> {
+    ///
+    /// A message without a sender of its own gets `sender` (a peer-to-peer server may name itself). The fields stand
+    /// in the order in which libsystemd writes them.
+    pub fn encode(&self, serial: u32, sender: Option<&str>, limit: usize, out: &mut Vec<u8>) -> Result<()> {
         self.check_header(serial)?;
         let start = out.len();
         // Only the place of the message's beginning modulo 8 matters for padding, so count from `start`.
         let mut head = HeaderWriter { out, start, endian: self.endian };
         head.fixed(self, serial, self.body.bytes.len());
-        for field in FIELDS {
-            if let Some(text) = self.get(field) {
+        if let Some(reply_serial) = self.reply_serial {
+            head.number(REPLY_SERIAL, reply_serial);
+        }
+        let order = if self.kind == Kind::Signal { SIGNAL_ORDER } else { FIELDS };
+        for field in order {
+            let default = if field == Field::Sender { sender } else { None };
+            if let Some(text) = self.get(field).or(default) {
                 head.text(field.code(), field.type_code(), text);
-            }
-            if field == Field::ErrorName
-                && let Some(reply_serial) = self.reply_serial
-            {
-                head.number(REPLY_SERIAL, reply_serial);
             }
         }
         if !self.body.signature.is_empty() {
@@ -618,7 +624,7 @@ mod tests {
 
     fn encoded(message: &Message, serial: u32) -> Vec<u8> {
         let mut out = Vec::new();
-        message.encode(serial, MAX_MESSAGE, &mut out).unwrap();
+        message.encode(serial, None, MAX_MESSAGE, &mut out).unwrap();
         out
     }
 
@@ -666,11 +672,11 @@ mod tests {
     fn bad_messages_are_not_written() {
         let mut out = vec![1];
         let bad = Message::method_call(None, "a", "", "Do");
-        assert_eq!(bad.encode(1, MAX_MESSAGE, &mut out), Err(Error::Name("object path")));
+        assert_eq!(bad.encode(1, None, MAX_MESSAGE, &mut out), Err(Error::Name("object path")));
         let bad = Message::signal("/a", "", "Do");
-        assert_eq!(bad.encode(1, MAX_MESSAGE, &mut out), Err(Error::Name("interface name")));
-        assert_eq!(call().encode(0, MAX_MESSAGE, &mut out), Err(Error::Header("serial is zero")));
-        assert!(matches!(call().encode(1, 20, &mut out), Err(Error::MessageTooLong { limit: 20, .. })));
+        assert_eq!(bad.encode(1, None, MAX_MESSAGE, &mut out), Err(Error::Name("interface name")));
+        assert_eq!(call().encode(0, None, MAX_MESSAGE, &mut out), Err(Error::Header("serial is zero")));
+        assert!(matches!(call().encode(1, None, 20, &mut out), Err(Error::MessageTooLong { limit: 20, .. })));
         assert_eq!(out, [1]);
     }
 
