@@ -1,1 +1,24 @@
-//! os
+//! Acts: the only crate that touches the kernel. Of the engine it knows events, effects and plain types, nothing else.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `reactor` | waits for descriptors, by priority; `timer` the clocks |
+//! | `signals`, `children`, `process` | signals as a descriptor, ended children, what `/proc` tells |
+//! | `cgroup` | the control group tree |
+//! | `socket` | sockets of socket units, connections, descriptor passing |
+//! | `mount` | early mounts, the mount table, autofs, swap, the last umount |
+//! | `watch` | inotify for path units |
+//! | `rundir` | files under the run root, atomically and without following links |
+//! | `statelog`, `crash`, `reexec` | state that outlives the image, and the path into the next image |
+//! | `loader`, `host`, `generators` | unit files on disk, facts about the machine, generators |
+//! | `sys` | all the unsafe code there is |
+pub mod children;
+pub mod error;
+pub mod process;
+pub mod reactor;
+pub mod signals;
+pub mod socket;
+pub mod sys;
+pub mod timer;
+
+pub use error::OsError;

@@ -1,0 +1,270 @@
+//! What `/proc` tells of a process (proc_pid_stat(5) and its neighbours), and whose process it is in plain mode.
+use crate::error::{Attempt, OsError};
+use crate::sys::{self, signal};
+use runstead_core::engine::event::Pid;
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::io::Read;
+
+/// Longest file of `/proc/PID` that we read: an environment may be large, a memory of ours may not.
+const PROC_FILE_MAX: u64 = 4 << 20;
+
+/// What `/proc/PID/stat` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Name, at most 15 bytes.
+    pub comm: String,
+    /// "R", "S", "Z" ...
+    pub state: char,
+    /// Parent.
+    pub parent: Pid,
+    /// Process group.
+    pub group: Pid,
+    /// Session.
+    pub session: Pid,
+    /// Controlling terminal, 0 for none.
+    pub tty: i32,
+    /// Flags (`PF_KTHREAD` is 0x200000).
+    pub flags: u64,
+    /// Start, in clock ticks since boot: with the PID it names a process for good.
+    pub start_time: u64,
+}
+
+impl Stat {
+    /// A thread of the kernel.
+    pub fn is_kernel_thread(&self) -> bool {
+        self.flags & 0x20_0000 != 0
+    }
+}
+
+fn read(pid: Pid, file: &str) -> Result<Vec<u8>, OsError> {
+    let path = format!("/proc/{pid}/{file}");
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(&path).attempt("open", &path)?;
+    opened.take(PROC_FILE_MAX).read_to_end(&mut bytes).attempt("read", &path)?;
+    Ok(bytes)
+}
+
+/// Read `/proc/PID/stat`.
+pub fn stat(pid: Pid) -> Result<Stat, OsError> {
+    let bytes = read(pid, "stat")?;
+    parse_stat(&bytes).ok_or_else(|| OsError::new("parse", format!("/proc/{pid}/stat"), Errno::BADMSG))
+}
+
+fn parse_stat(bytes: &[u8]) -> Option<Stat> {
+    // The name may contain anything, parentheses too: it ends at the last one.
+    let open = bytes.iter().position(|&byte| byte == b'(')?;
+    let close = bytes.iter().rposition(|&byte| byte == b')')?;
+    let comm = String::from_utf8_lossy(bytes.get(open + 1..close)?).into_owned();
+    let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    // fields[0] is field 3 of the manual page.
+    let number = |field: usize| fields.get(field - 3)?.parse().ok();
+    Some(Stat {
+        comm,
+        state: fields.first()?.chars().next()?,
+        parent: number(4)?,
+        group: number(5)?,
+        session: number(6)?,
+        tty: number(7)?,
+        flags: fields.get(6)?.parse().ok()?,
+        start_time: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// Start time in clock ticks since boot.
+pub fn start_time(pid: Pid) -> Result<u64, OsError> {
+    stat(pid).map(|stat| stat.start_time)
+}
+
+/// The name.
+pub fn comm(pid: Pid) -> Result<String, OsError> {
+    let bytes = read(pid, "comm")?;
+    Ok(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned())
+}
+
+/// The path in the unified hierarchy (cgroups(7)), from the root of our cgroup namespace; the mark of a removed
+/// cgroup is taken off.
+pub fn cgroup(pid: Pid) -> Result<String, OsError> {
+    let bytes = read(pid, "cgroup")?;
+    let text = String::from_utf8_lossy(&bytes);
+    let path = text.lines().find_map(|line| line.strip_prefix("0::"));
+    let path = path.ok_or_else(|| OsError::new("find cgroup of", pid.to_string(), Errno::NODATA))?;
+    Ok(path.strip_suffix(" (deleted)").unwrap_or(path).to_owned())
+}
+
+/// The arguments.
+pub fn cmdline(pid: Pid) -> Result<Vec<String>, OsError> {
+    let bytes = read(pid, "cmdline")?;
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(bytes.split(|&byte| byte == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect())
+}
+
+/// One variable of the environment a process was started with.
+pub fn environment(pid: Pid, name: &str) -> Result<Option<String>, OsError> {
+    let bytes = read(pid, "environ")?;
+    let value = bytes
+        .split(|&byte| byte == 0)
+        .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+    Ok(value.map(|value| String::from_utf8_lossy(value).into_owned()))
+}
+
+/// The `INVOCATION_ID` a process was started with (systemd.exec(5)).
+pub fn invocation_id(pid: Pid) -> Option<String> {
+    environment(pid, "INVOCATION_ID").ok().flatten()
+}
+
+/// Owner of the process (`/proc/PID/status`, effective uid).
+pub fn uid(pid: Pid) -> Result<u32, OsError> {
+    let bytes = read(pid, "status")?;
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let uid = line.and_then(|line| line.split_ascii_whitespace().nth(1)?.parse().ok());
+    uid.ok_or_else(|| OsError::new("parse", format!("/proc/{pid}/status"), Errno::BADMSG))
+}
+
+/// Whether it exists (a zombie does).
+pub fn exists(pid: Pid) -> bool {
+    pid > 0 && !matches!(signal::kill(pid, 0), Err(Errno::SRCH))
+}
+
+/// Whether it exists and is not a zombie.
+pub fn is_alive(pid: Pid) -> bool {
+    stat(pid).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+}
+
+/// Whether it is a child of ours.
+pub fn is_child(pid: Pid) -> bool {
+    stat(pid).is_ok_and(|stat| stat.parent.cast_unsigned() == std::process::id())
+}
+
+/// A descriptor of the process (pidfd_open(2)).
+pub fn open(pid: Pid) -> Result<OwnedFd, OsError> {
+    sys::process::pidfd_open(pid).attempt("pidfd_open", pid.to_string())
+}
+
+/// Signal a process; with a value, queue it.
+pub fn kill(pid: Pid, number: i32, value: Option<i32>) -> Result<(), OsError> {
+    if pid <= 0 {
+        return Err(OsError::new("signal", pid.to_string(), Errno::INVAL));
+    }
+    match value {
+        Some(value) => signal::queue(pid, number, value),
+        None => signal::kill(pid, number),
+    }
+    .attempt("signal", pid.to_string())
+}
+
+/// Orphans below us become our children.
+pub fn become_subreaper() -> Result<(), OsError> {
+    sys::process::set_child_subreaper(true).attempt("become subreaper", "")
+}
+
+/// All processes and their parents at one moment: who descends from whom.
+#[derive(Debug, Default)]
+pub struct Tree {
+    parents: BTreeMap<Pid, Pid>,
+}
+
+impl Tree {
+    /// Read `/proc`.
+    pub fn read() -> Result<Tree, OsError> {
+        let mut parents = BTreeMap::new();
+        for entry in std::fs::read_dir("/proc").attempt("list", "/proc")?.flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<Pid>().ok()) else {
+                continue;
+            };
+            if let Ok(stat) = stat(pid) {
+                parents.insert(pid, stat.parent);
+            }
+        }
+        Ok(Tree { parents })
+    }
+
+    /// The ancestors of a process, nearest first.
+    pub fn ancestors(&self, pid: Pid) -> impl Iterator<Item = Pid> {
+        // The table is a snapshot made while processes came and went: the bound keeps a cycle from holding us.
+        std::iter::successors(self.parents.get(&pid).copied(), |pid| self.parents.get(pid).copied())
+            .take_while(|&pid| pid > 0)
+            .take(self.parents.len())
+    }
+
+    /// All descendants, parents before children.
+    pub fn descendants(&self, root: Pid) -> Vec<Pid> {
+        let mut children: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();
+        for (&pid, &parent) in &self.parents {
+            children.entry(parent).or_default().push(pid);
+        }
+        let mut found = Vec::new();
+        let mut next = 0;
+        let mut from = root;
+        loop {
+            found.extend(children.remove(&from).unwrap_or_default());
+            let Some(&pid) = found.get(next) else { return found };
+            next += 1;
+            from = pid;
+        }
+    }
+}
+
+/// Whose process is this, without cgroups: the nearest ancestor (or itself) in `known`, else the one whose
+/// `INVOCATION_ID` is in `invocations`.
+pub fn whose<U: Copy>(
+    pid: Pid,
+    tree: &Tree,
+    known: &BTreeMap<Pid, U>,
+    invocations: &BTreeMap<String, U>,
+) -> Option<U> {
+    let line = std::iter::once(pid).chain(tree.ancestors(pid));
+    let by_tree = line.into_iter().find_map(|pid| known.get(&pid).copied());
+    by_tree.or_else(|| invocations.get(&invocation_id(pid)?).copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_name_with_parentheses_does_not_confuse() {
+        let line = b"12 (a) b (c)) S 3 4 5 34816 12 4194304 1 2 3 4 5 6 7 8 20 0 1 0 987654 0 0";
+        let stat = parse_stat(line).expect("well formed");
+        assert_eq!(
+            (stat.comm.as_str(), stat.state, stat.parent, stat.start_time),
+            ("a) b (c)", 'S', 3, 987654)
+        );
+        assert_eq!(parse_stat(b"12 (a"), None);
+    }
+
+    #[test]
+    fn a_child_is_ours_with_its_environment_and_descendants() {
+        let mut child = Command::new("sh")
+            .args(["-c", "sleep 100 & echo; wait"])
+            .env("INVOCATION_ID", "abc")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sh");
+        let pid = child.id().cast_signed();
+        let mut line = [0u8; 1];
+        child.stdout.as_mut().expect("piped").read_exact(&mut line).expect("the shell is up");
+        assert!(is_child(pid) && is_alive(pid) && exists(pid));
+        assert_eq!(invocation_id(pid).as_deref(), Some("abc"));
+        assert_eq!(cmdline(pid).expect("readable")[0], "sh");
+        let tree = Tree::read().expect("proc");
+        let below = tree.descendants(pid);
+        assert_eq!(below.len(), 1);
+        assert!(tree.ancestors(below[0]).any(|ancestor| ancestor == pid));
+        let known = BTreeMap::from([(pid, 'u')]);
+        assert_eq!(whose(below[0], &tree, &known, &BTreeMap::new()), Some('u'));
+        let by_id = BTreeMap::from([("abc".to_owned(), 'v')]);
+        assert_eq!(whose(below[0], &tree, &BTreeMap::new(), &by_id), Some('v'));
+        kill(below[0], libc::SIGKILL, None).expect("kill");
+        kill(pid, libc::SIGKILL, None).expect("kill");
+        child.wait().expect("wait");
+        assert!(!exists(pid));
+    }
+}

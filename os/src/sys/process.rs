@@ -1,0 +1,89 @@
+//! Waiting for children and a few prctl(2)s that rustix lacks.
+use super::{check, last_errno};
+use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use rustix::io::Errno;
+use std::mem::MaybeUninit;
+
+/// Whom to wait for.
+#[derive(Clone, Copy, Debug)]
+pub enum Whom {
+    /// Any child.
+    Any,
+    /// The child with this id.
+    Pid(i32),
+}
+
+/// A child's end as waitid(2) tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waited {
+    /// Whose.
+    pub pid: i32,
+    /// `CLD_EXITED`, `CLD_KILLED`, `CLD_DUMPED`.
+    pub code: i32,
+    /// The exit status or signal.
+    pub status: i32,
+}
+
+/// Look for an ended child without blocking; `reap` takes it from the table, else it stays a zombie.
+pub fn wait(whom: Whom, reap: bool) -> Result<Option<Waited>, Errno> {
+    let (kind, id) = match whom {
+        Whom::Any => (libc::P_ALL, 0),
+        Whom::Pid(pid) => (libc::P_PID, libc::id_t::try_from(pid).map_err(|_| Errno::INVAL)?),
+    };
+    let flags = libc::WEXITED | libc::WNOHANG | if reap { 0 } else { libc::WNOWAIT };
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: the pointer is to a siginfo_t of ours, zeroed so that "nothing" reads as PID 0.
+    let result = unsafe { libc::waitid(kind, id, info.as_mut_ptr(), flags) };
+    if result < 0 {
+        return match last_errno() {
+            Errno::CHILD => Ok(None),
+            other => Err(other),
+        };
+    }
+    // SAFETY: zeroed, then filled by the kernel.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: for WEXITED the SIGCHLD members are the valid ones; zeroed when there was nothing.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    Ok((pid != 0).then_some(Waited { pid, code: info.si_code, status }))
+}
+
+/// pidfd_open(2), close-on-exec.
+pub fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: no pointers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(last_errno());
+    }
+    let fd = libc::c_int::try_from(fd).map_err(|_| Errno::BADF)?;
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Whether two descriptors are one open file (kcmp(2) `KCMP_FILE`), both in this process.
+pub fn same_file(a: impl AsFd, b: impl AsFd) -> Result<bool, Errno> {
+    let me = std::process::id();
+    let (a, b) = (a.as_fd().as_raw_fd(), b.as_fd().as_raw_fd());
+    // SAFETY: no pointers; KCMP_FILE is 0.
+    let result = unsafe { libc::syscall(libc::SYS_kcmp, me, me, 0, a, b) };
+    if result < 0 { Err(last_errno()) } else { Ok(result == 0) }
+}
+
+/// Become the reaper of orphaned descendants (or stop being it).
+pub fn set_child_subreaper(on: bool) -> Result<(), Errno> {
+    // SAFETY: PR_SET_CHILD_SUBREAPER takes one integer.
+    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, libc::c_ulong::from(on), 0, 0, 0) }).map(drop)
+}
+
+/// Whether processes of this process's making can dump core and be traced by its user (`PR_SET_DUMPABLE`).
+pub fn set_dumpable(on: bool) -> Result<(), Errno> {
+    // SAFETY: PR_SET_DUMPABLE takes one integer.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(on), 0, 0, 0) }).map(drop)
+}
+
+/// Whether this thread's effective set has the capability.
+pub fn has_capability(capability: u32) -> bool {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let bits = effective.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0);
+    bits & 1u64.checked_shl(capability).unwrap_or(0) != 0
+}
