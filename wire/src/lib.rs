@@ -6,3 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod dbus;
+pub mod journal;
+pub mod mountinfo;
+pub mod netlink;
+pub mod notify;
+pub mod varlink;
