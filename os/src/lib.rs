@@ -12,6 +12,7 @@
 //! | `statelog`, `crash`, `reexec` | state that outlives the image, and the path into the next image |
 //! | `loader`, `host`, `generators` | unit files on disk, facts about the machine, generators |
 //! | `sys` | all the unsafe code there is |
+pub mod cgroup;
 pub mod children;
 pub mod error;
 pub mod process;

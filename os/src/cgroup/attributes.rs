@@ -1,0 +1,118 @@
+//! Reading and writing attribute files, and enabling the controllers they belong to.
+use super::{Cgroups, inside};
+use crate::error::{Attempt, OsError};
+use runstead_core::engine::effect::CgroupSpec;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+/// Longest attribute file that is read (`cgroup.procs` of very many processes).
+const ATTRIBUTE_MAX: usize = 16 << 20;
+
+impl Cgroups {
+    /// Write an attribute file.
+    pub fn write(&self, path: &str, attribute: &str, value: &str) -> Result<(), OsError> {
+        let name = file(path, attribute)?;
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let fd = rustix::fs::openat(&self.dir, &name, flags, Mode::empty()).attempt("open", &name)?;
+        rustix::io::write(&fd, value.as_bytes()).attempt("write", name).map(drop)
+    }
+
+    /// Read an attribute file.
+    pub fn read(&self, path: &str, attribute: &str) -> Result<String, OsError> {
+        let name = file(path, attribute)?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let fd = rustix::fs::openat(&self.dir, &name, flags, Mode::empty()).attempt("open", &name)?;
+        let mut bytes = Vec::new();
+        let mut chunk = [0u8; 4096];
+        loop {
+            match rustix::io::read(&fd, &mut chunk) {
+                Ok(0) => break,
+                Ok(got) => bytes.extend_from_slice(&chunk[..got]),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(OsError::new("read", name, errno)),
+            }
+            if bytes.len() > ATTRIBUTE_MAX {
+                return Err(OsError::new("read", name, Errno::FBIG));
+            }
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Make the cgroup and write its attributes. Returned is what was weakened: attribute and reason.
+    pub fn realize(&mut self, spec: &CgroupSpec) -> Result<Vec<(String, String)>, OsError> {
+        self.create(&spec.path)?;
+        let mut weakened = Vec::new();
+        for (attribute, value) in &spec.attributes {
+            let controller = attribute.split('.').next().unwrap_or_default();
+            let result = self
+                .enable_above(&spec.path, controller)
+                .and_then(|()| self.write(&spec.path, attribute, value));
+            if let Err(error) = result {
+                weakened.push((attribute.to_string(), error.to_string()));
+            }
+        }
+        for controller in &spec.subtree {
+            let result =
+                self.enable_above(&spec.path, controller).and_then(|()| self.enable(&spec.path, controller));
+            if let Err(error) = result {
+                weakened.push((controller.to_string(), error.to_string()));
+            }
+        }
+        Ok(weakened)
+    }
+
+    /// Enable a controller for the children of `path`.
+    pub fn enable(&mut self, path: &str, controller: &str) -> Result<(), OsError> {
+        if self.enabled.get(path).is_some_and(|set| set.contains(controller)) {
+            return Ok(());
+        }
+        if !self.available.contains(controller) {
+            return Err(OsError::new("enable controller", controller, Errno::OPNOTSUPP));
+        }
+        self.write(path, "cgroup.subtree_control", &format!("+{controller}"))?;
+        self.enabled.entry(path.to_owned()).or_default().insert(controller.to_owned());
+        Ok(())
+    }
+
+    /// Enable a controller on the way from the root to the parent of `path`. "cgroup" is the core, always there.
+    fn enable_above(&mut self, path: &str, controller: &str) -> Result<(), OsError> {
+        if controller == "cgroup" || path == "/" {
+            return Ok(());
+        }
+        self.enable("/", controller)?;
+        let ends: Vec<usize> = path.match_indices('/').map(|(at, _)| at).filter(|&at| at > 0).collect();
+        ends.into_iter().try_for_each(|end| self.enable(&path[..end], controller))
+    }
+}
+
+fn file(path: &str, attribute: &str) -> Result<String, OsError> {
+    if attribute.contains('/') || attribute.is_empty() {
+        return Err(OsError::new("use attribute", attribute, Errno::INVAL));
+    }
+    Ok(format!("{}/{attribute}", inside(path)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cgroup::tests::Scratch;
+    use runstead_core::engine::effect::CgroupSpec;
+
+    #[test]
+    fn refused_attributes_weaken_and_do_not_fail() {
+        let mut scratch = Scratch::new("attributes");
+        let spec = CgroupSpec {
+            path: "/a.slice/b.service".into(),
+            attributes: vec![
+                ("cgroup.max.depth".into(), "3".into()),
+                ("nonsense.max".into(), "1".into()),
+                ("cgroup.max.descendants".into(), "many".into()),
+            ],
+            ..CgroupSpec::default()
+        };
+        let weakened = scratch.0.realize(&spec).expect("made");
+        let names: Vec<&str> = weakened.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["nonsense.max", "cgroup.max.descendants"]);
+        assert_eq!(scratch.0.read("/a.slice/b.service", "cgroup.max.depth").expect("read"), "3\n");
+        assert!(scratch.0.write("/", "../cgroup.procs", "0").is_err());
+    }
+}

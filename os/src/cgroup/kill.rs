@@ -1,0 +1,149 @@
+//! Signalling the processes of a cgroup (systemd.kill(5)).
+use super::Cgroups;
+use crate::error::OsError;
+use crate::process;
+use crate::sys::signal;
+use runstead_core::engine::effect::KillSpec;
+use rustix::io::Errno;
+use std::collections::BTreeSet;
+
+/// Processes that fork faster than we list are killed by `cgroup.kill`; other signals are repeated this often.
+const ROUNDS_MAX: usize = 64;
+
+impl Cgroups {
+    /// Signal as told; how many of the signalled processes were alive. Ourselves we spare always.
+    pub fn kill(&self, spec: &KillSpec) -> Result<u32, OsError> {
+        let mut done: BTreeSet<i32> = spec.spare.iter().copied().collect();
+        done.insert(std::process::id().cast_signed());
+        let mut reached = 0;
+        for pid in [spec.main, spec.control].into_iter().flatten() {
+            if pid > 0 && done.insert(pid) {
+                reached += u32::from(signal_one(pid, spec.signal, spec));
+            }
+        }
+        let Some(path) = spec.cgroup.as_deref().filter(|_| spec.whole_cgroup && spec.cgroup_signal != 0)
+        else {
+            return Ok(reached);
+        };
+        let path = match &spec.subgroup {
+            Some(below) => format!("{path}/{}", below.trim_matches('/')),
+            None => path.to_owned(),
+        };
+        if spec.cgroup_signal == libc::SIGKILL && spec.spare.is_empty() && spec.value.is_none() {
+            if let Some(killed) = self.kill_at_once(&path, &done)? {
+                return Ok(reached + killed);
+            }
+        }
+        Ok(reached + self.signal_all(&path, spec, &mut done)?)
+    }
+
+    /// `cgroup.kill`: no race with forks. `None` where it cannot be used.
+    fn kill_at_once(&self, path: &str, done: &BTreeSet<i32>) -> Result<Option<u32>, OsError> {
+        let Ok(pids) = self.pids_recursive(path) else { return Ok(Some(0)) };
+        if pids.contains(&std::process::id().cast_signed()) {
+            return Ok(None);
+        }
+        if pids.is_empty() {
+            return Ok(Some(0));
+        }
+        match self.write(path, "cgroup.kill", "1") {
+            Ok(()) => Ok(Some(
+                u32::try_from(pids.iter().filter(|pid| !done.contains(pid)).count()).unwrap_or(u32::MAX),
+            )),
+            Err(error) if error.errno == Errno::NOENT || error.errno == Errno::OPNOTSUPP => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Signal everybody once, until no new one appears.
+    fn signal_all(&self, path: &str, spec: &KillSpec, done: &mut BTreeSet<i32>) -> Result<u32, OsError> {
+        let mut reached = 0;
+        for _ in 0..ROUNDS_MAX {
+            let pids = match self.pids_recursive(path) {
+                Ok(pids) => pids,
+                Err(error) if error.errno == Errno::NOENT => return Ok(reached),
+                Err(error) => return Err(error),
+            };
+            let mut any = false;
+            for pid in pids {
+                // 0 is a process of another PID namespace; a zombie waits for its parent only.
+                if pid > 0 && done.insert(pid) {
+                    any = true;
+                    reached += u32::from(signal_one(pid, spec.cgroup_signal, spec));
+                }
+            }
+            if !any {
+                break;
+            }
+        }
+        Ok(reached)
+    }
+}
+
+/// Signal a process the way the spec says, without a cgroup too; whether it was there.
+pub fn signal_one(pid: i32, number: i32, spec: &KillSpec) -> bool {
+    if process::stat(pid).is_ok_and(|stat| stat.state == 'Z' || stat.is_kernel_thread()) {
+        return false;
+    }
+    if number > 0 && process::kill(pid, number, spec.value).is_err_and(|error| error.errno == Errno::SRCH) {
+        return false;
+    }
+    if spec.hup && number != libc::SIGHUP {
+        let _ = signal::kill(pid, libc::SIGHUP);
+    }
+    if spec.cont && number != libc::SIGCONT && number != libc::SIGKILL {
+        let _ = signal::kill(pid, libc::SIGCONT);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cgroup::tests::Scratch;
+    use runstead_core::engine::effect::KillSpec;
+    use std::process::{Child, Command};
+
+    fn sleeper(scratch: &Scratch, path: &str) -> Child {
+        let child = Command::new("sleep").arg("1000").spawn().expect("sleep");
+        scratch.0.attach(path, &[child.id().cast_signed()]).expect("attach");
+        child
+    }
+
+    fn spec(path: &str, signal: i32) -> KillSpec {
+        KillSpec {
+            cgroup: Some(path.into()),
+            whole_cgroup: true,
+            main: None,
+            control: None,
+            signal,
+            cgroup_signal: signal,
+            hup: false,
+            cont: false,
+            spare: Vec::new(),
+            value: None,
+            subgroup: None,
+        }
+    }
+
+    #[test]
+    fn all_below_are_signalled_and_the_spared_live() {
+        use std::os::unix::process::ExitStatusExt;
+        let scratch = Scratch::new("kill");
+        scratch.0.create("/a.service/sub").expect("mkdir");
+        let mut one = sleeper(&scratch, "/a.service");
+        let mut two = sleeper(&scratch, "/a.service/sub");
+        let mut main = sleeper(&scratch, "/a.service");
+        let mut request = spec("/a.service", libc::SIGTERM);
+        request.spare = vec![two.id().cast_signed()];
+        request.main = Some(main.id().cast_signed());
+        request.cgroup_signal = libc::SIGUSR1;
+        assert_eq!(scratch.0.kill(&request).expect("kill"), 2);
+        assert_eq!(one.wait().expect("wait").signal(), Some(libc::SIGUSR1));
+        assert_eq!(main.wait().expect("wait").signal(), Some(libc::SIGTERM));
+        assert!(!scratch.0.is_empty("/a.service"));
+        assert_eq!(scratch.0.kill(&spec("/a.service", libc::SIGKILL)).expect("kill"), 1);
+        assert_eq!(two.wait().expect("wait").signal(), Some(libc::SIGKILL));
+        assert_eq!(scratch.0.kill(&spec("/a.service", libc::SIGKILL)).expect("kill"), 0);
+        assert_eq!(scratch.0.kill(&spec("/gone.service", libc::SIGTERM)).expect("kill"), 0);
+    }
+}

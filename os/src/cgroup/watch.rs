@@ -1,0 +1,196 @@
+//! Watching cgroups: one inotify(7) instance for all, one watch for each `cgroup.events` and `memory.events`.
+use super::Cgroups;
+use crate::error::{Attempt, OsError};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::mem::MaybeUninit;
+use std::rc::Rc;
+
+/// What happened to a watched cgroup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The OOM killer killed in it.
+    Oom(Rc<str>),
+    /// No process is left in it.
+    Empty(Rc<str>),
+    /// All its processes are frozen (true), or run again.
+    Frozen(Rc<str>, bool),
+}
+
+#[derive(Debug)]
+struct Watched {
+    path: Rc<str>,
+    /// Descriptors of the two watches; memory is there only with its controller.
+    events: i32,
+    memory: Option<i32>,
+    oom_kills: u64,
+    frozen: bool,
+}
+
+/// The watched cgroups.
+#[derive(Debug)]
+pub struct Watch {
+    inotify: OwnedFd,
+    by_path: BTreeMap<Rc<str>, Watched>,
+    by_descriptor: BTreeMap<i32, Rc<str>>,
+}
+
+impl Watch {
+    /// Watch nothing yet.
+    pub fn new() -> Result<Watch, OsError> {
+        let inotify =
+            inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).attempt("inotify_init", "")?;
+        Ok(Watch { inotify, by_path: BTreeMap::new(), by_descriptor: BTreeMap::new() })
+    }
+
+    /// Poll this for reading.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
+
+    /// Watch a cgroup that exists. One that is empty already stays silent until a process came and left.
+    pub fn add(&mut self, cgroups: &Cgroups, path: &str) -> Result<(), OsError> {
+        if self.by_path.contains_key(path) {
+            return Ok(());
+        }
+        let home = cgroups.absolute(path);
+        let add =
+            |file: &str| inotify::add_watch(&self.inotify, format!("{home}/{file}"), WatchFlags::MODIFY);
+        let events = add("cgroup.events").attempt("watch", path)?;
+        let memory = add("memory.events").ok();
+        let path: Rc<str> = path.into();
+        self.by_descriptor.insert(events, Rc::clone(&path));
+        if let Some(memory) = memory {
+            self.by_descriptor.insert(memory, Rc::clone(&path));
+        }
+        let watched = Watched {
+            path: Rc::clone(&path),
+            events,
+            memory,
+            oom_kills: cgroups.oom_kills(&path).unwrap_or(0),
+            frozen: cgroups.is_frozen(&path),
+        };
+        self.by_path.insert(path, watched);
+        Ok(())
+    }
+
+    /// Watch it no longer.
+    pub fn remove(&mut self, path: &str) {
+        let Some(watched) = self.by_path.remove(path) else { return };
+        for descriptor in std::iter::once(watched.events).chain(watched.memory) {
+            self.by_descriptor.remove(&descriptor);
+            // A removed cgroup took its watches along.
+            let _ = inotify::remove_watch(&self.inotify, descriptor);
+        }
+    }
+
+    /// Whether it is watched.
+    pub fn contains(&self, path: &str) -> bool {
+        self.by_path.contains_key(path)
+    }
+
+    /// Read what happened: out-of-memory kills before emptiness, each cgroup at most once of a kind.
+    pub fn drain(&mut self, cgroups: &Cgroups) -> Result<Vec<Change>, OsError> {
+        let mut touched: Vec<Rc<str>> = Vec::new();
+        let mut everything = false;
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
+        let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
+        loop {
+            match reader.next() {
+                Ok(event) if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => everything = true,
+                Ok(event) => {
+                    if let Some(path) = self.by_descriptor.get(&event.wd()) {
+                        if !touched.contains(path) {
+                            touched.push(Rc::clone(path));
+                        }
+                    }
+                }
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(OsError::new("read", "inotify", errno)),
+            }
+        }
+        if everything {
+            touched = self.by_path.keys().cloned().collect();
+        }
+        let mut changes = Vec::new();
+        for path in &touched {
+            self.look(cgroups, path, &mut changes);
+        }
+        changes.sort_by_key(|change| !matches!(change, Change::Oom(_)));
+        Ok(changes)
+    }
+
+    /// Look at every watched cgroup, as after a re-execution: what happened while nobody read.
+    pub fn look_at_all(&mut self, cgroups: &Cgroups) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let all: Vec<Rc<str>> = self.by_path.keys().cloned().collect();
+        for path in &all {
+            self.look(cgroups, path, &mut changes);
+        }
+        changes
+    }
+
+    fn look(&mut self, cgroups: &Cgroups, path: &str, changes: &mut Vec<Change>) {
+        let Some(watched) = self.by_path.get_mut(path) else { return };
+        if watched.memory.is_some() {
+            let kills = cgroups.oom_kills(path).unwrap_or(watched.oom_kills);
+            if kills > watched.oom_kills {
+                watched.oom_kills = kills;
+                changes.push(Change::Oom(Rc::clone(&watched.path)));
+            }
+        }
+        let text = cgroups.read(path, "cgroup.events").unwrap_or_default();
+        let frozen = super::keyed(&text, "frozen") == Some(1);
+        if frozen != watched.frozen {
+            watched.frozen = frozen;
+            changes.push(Change::Frozen(Rc::clone(&watched.path), frozen));
+        }
+        // A process that came and left between two looks leaves `populated 0` both times: the event itself tells.
+        let populated = super::keyed(&text, "populated") == Some(1);
+        if !populated {
+            changes.push(Change::Empty(Rc::clone(&watched.path)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cgroup::tests::Scratch;
+    use std::process::Command;
+    use std::time::Duration;
+
+    fn wait_for(watch: &mut Watch, cgroups: &Cgroups, wanted: &Change) {
+        for _ in 0..2000 {
+            if watch.drain(cgroups).expect("read").contains(wanted) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("{wanted:?} did not come");
+    }
+
+    #[test]
+    fn emptiness_and_frost_are_told() {
+        let mut scratch = Scratch::new("watch");
+        scratch.0.create("/a.service").expect("mkdir");
+        let mut watch = Watch::new().expect("inotify");
+        watch.add(&scratch.0, "/a.service").expect("watch");
+        assert!(watch.drain(&scratch.0).expect("read").is_empty());
+        let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep");
+        scratch.0.attach("/a.service", &[child.id().cast_signed()]).expect("attach");
+        scratch.0.freeze("/a.service", true).expect("freeze");
+        wait_for(&mut watch, &scratch.0, &Change::Frozen("/a.service".into(), true));
+        scratch.0.freeze("/a.service", false).expect("thaw");
+        wait_for(&mut watch, &scratch.0, &Change::Frozen("/a.service".into(), false));
+        child.kill().expect("kill");
+        child.wait().expect("wait");
+        wait_for(&mut watch, &scratch.0, &Change::Empty("/a.service".into()));
+        watch.remove("/a.service");
+        assert!(!watch.contains("/a.service"));
+        assert!(scratch.0.trim("/a.service").expect("rmdir"));
+    }
+}
