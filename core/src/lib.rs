@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod engine;
+pub mod graph;
+pub mod jobs;
 pub mod names;
 pub mod settings;
 pub mod units;

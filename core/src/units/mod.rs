@@ -1,28 +1,31 @@
 //! The unit types, one file and one state machine each; the state table stands in prose at the top of each file.
 //!
-//! Contract between the engine and a unit type (`service.rs` shows all of it). A type module has a state struct
-//! (`Service`, `Socket` ...: run-time state only, `Serialize + Deserialize`, so that it can be logged and restored),
-//! and these functions; all take the engine and the unit's id, none recurses into another unit's machine: they
-//! change their own state, emit effects and enqueue jobs.
+//! A type module has a state struct (`Service`, `Socket` ...: run-time state only, `Serialize + Deserialize`, so that it can be
+//! logged and restored) and implements [`Machine`] for it: that trait is the contract between the engine and a type. All
+//! functions take the engine and the unit's id; none recurses into another unit's machine: they change their own state, call
+//! [`Engine::state_changed`](crate::engine::Engine::state_changed), emit effects and enqueue jobs. `e.machine::<Service>(id)` and
+//! `e.machine_mut::<Service>(id)` give the state.
 //!
-//! | function | when |
-//! |---|---|
-//! | `loaded(e, id) -> Result<(), LoadProblem>` | settings are parsed: verify, add implied and default dependencies |
-//! | `start(e, id) -> Result<(), Refusal>` | a start job runs (conditions hold already) |
-//! | `stop(e, id) -> Result<(), Refusal>` | a stop job runs |
-//! | `reload(e, id) -> Result<(), Refusal>` | a reload job runs (`can_reload`) |
-//! | `active_state(&self) -> ActiveState`, `sub_state(&self) -> &'static str` | asked at any time |
-//! | `chain_done(e, id, chain, result)` | a chain that this unit emitted ended |
-//! | `process_exited(e, id, pid, exit)` | a process that it watches ended |
-//! | `timer(e, id, which)` | a timer it armed with `e.arm(id, which, ...)` elapsed |
-//! | `cgroup_empty(e, id)`, `cgroup_oom(e, id)` | its cgroup |
-//! | `fd_ready(e, id, fd, hangup)` | a descriptor it owns |
-//! | `notify(e, id, &Notify)` | sd_notify(3) (services) |
-//! | `bus_name(e, id, owner)` | the name of `BusName=` |
-//! | `triggered(e, id, by)` | a unit that it triggers (its service) changed state |
-//! | `reset_failed(e, id)` | a client asks |
-//! | `kill(...)` | shared: `crate::units::kill` |
+//! A type that has no machine yet stands in `inert` (see the aliases below).
+pub mod device;
+pub mod inert;
+pub mod machine;
+pub mod scope;
+pub mod slice;
+pub mod target;
+
+pub use inert as automount;
+pub use inert as mount;
+pub use inert as path;
+pub use inert as service;
+pub use inert as socket;
+pub use inert as swap;
+pub use inert as timer;
+
+pub use machine::{Machine, OfKind, UnitKind};
+
 use serde::{Deserialize, Serialize};
+use std::rc::Rc;
 
 /// `ActiveState` (org.freedesktop.systemd1(5)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,6 +41,42 @@ pub enum ActiveState {
     Refreshing,
 }
 
+impl ActiveState {
+    /// As on the bus.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ActiveState::Active => "active",
+            ActiveState::Reloading => "reloading",
+            ActiveState::Inactive => "inactive",
+            ActiveState::Failed => "failed",
+            ActiveState::Activating => "activating",
+            ActiveState::Deactivating => "deactivating",
+            ActiveState::Maintenance => "maintenance",
+            ActiveState::Refreshing => "refreshing",
+        }
+    }
+
+    /// Up: active, or re-reading its configuration.
+    pub const fn is_up(self) -> bool {
+        matches!(self, ActiveState::Active | ActiveState::Reloading | ActiveState::Refreshing)
+    }
+
+    /// Up or on the way.
+    pub const fn is_up_or_activating(self) -> bool {
+        self.is_up() || matches!(self, ActiveState::Activating)
+    }
+
+    /// Down, well or not.
+    pub const fn is_down(self) -> bool {
+        matches!(self, ActiveState::Inactive | ActiveState::Failed)
+    }
+
+    /// Down or on the way.
+    pub const fn is_down_or_deactivating(self) -> bool {
+        self.is_down() || matches!(self, ActiveState::Deactivating)
+    }
+}
+
 /// `LoadState` (org.freedesktop.systemd1(5)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -49,6 +88,21 @@ pub enum LoadState {
     Error,
     Merged,
     Masked,
+}
+
+impl LoadState {
+    /// As on the bus.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            LoadState::Stub => "stub",
+            LoadState::Loaded => "loaded",
+            LoadState::NotFound => "not-found",
+            LoadState::BadSetting => "bad-setting",
+            LoadState::Error => "error",
+            LoadState::Merged => "merged",
+            LoadState::Masked => "masked",
+        }
+    }
 }
 
 /// Why a unit type does not do what a job asks for.
@@ -70,4 +124,20 @@ pub enum Refusal {
     Frozen,
     /// The start could not even begin.
     Failed,
+}
+
+/// Why a unit type does not accept the settings of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadProblem {
+    /// What it becomes: `BadSetting` or `Error`.
+    pub state: LoadState,
+    /// For the log ("Service has no ExecStart=, ... Refusing.").
+    pub message: Rc<str>,
+}
+
+impl LoadProblem {
+    /// The settings do not make a unit.
+    pub fn bad_setting(message: impl Into<Rc<str>>) -> LoadProblem {
+        LoadProblem { state: LoadState::BadSetting, message: message.into() }
+    }
 }

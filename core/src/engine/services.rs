@@ -1,0 +1,187 @@
+//! What unit types call on the engine: chains, timers, processes, descriptors, log lines, start limits, invocations.
+use super::Engine;
+use super::clock::{Clock, Usec};
+use super::effect::{ChainId, Effect, FdId, JobMode, JobType, LogLine, RunEntry, StatusMark, Step, UnitId};
+use super::event::Pid;
+use super::timers::{TimerKey, TimerKind};
+use std::rc::Rc;
+
+impl Engine {
+    /// Cause something.
+    pub fn emit(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Do steps one after the other on behalf of a unit; its `chain_done` gets the result.
+    pub fn chain(&mut self, id: UnitId, steps: Vec<Step>) -> ChainId {
+        let chain = ChainId(self.next_chain);
+        self.next_chain += 1;
+        self.chains.insert(chain, id);
+        let unit = self.unit(id).name.clone();
+        self.effects.push(Effect::Chain { chain, unit, steps });
+        chain
+    }
+
+    /// Forget a chain; its result will not come.
+    pub fn cancel_chain(&mut self, chain: ChainId) {
+        if self.chains.remove(&chain).is_some() {
+            self.effects.push(Effect::CancelChain(chain));
+        }
+    }
+
+    /// Arm a unit's timer, replacing the armed one of that kind.
+    pub fn arm(&mut self, id: UnitId, which: TimerKind, clock: Clock, at: Usec) {
+        self.dirty.insert(id);
+        self.timers.arm(TimerKey::Unit(id, which), clock, at);
+    }
+
+    /// Arm a unit's timer to elapse after a span of monotonic time; `NEVER` disarms.
+    pub fn arm_in(&mut self, id: UnitId, which: TimerKind, span: Usec) {
+        self.arm(id, which, Clock::Monotonic, self.now.monotonic.saturating_add(span));
+    }
+
+    /// Disarm a unit's timer.
+    pub fn disarm(&mut self, id: UnitId, which: TimerKind) {
+        self.dirty.insert(id);
+        self.timers.disarm(TimerKey::Unit(id, which));
+    }
+
+    /// When a unit's timer is due.
+    pub fn armed(&self, id: UnitId, which: TimerKind) -> Option<(Clock, Usec)> {
+        self.timers.armed(TimerKey::Unit(id, which))
+    }
+
+    /// The exit of this process is this unit's affair.
+    pub fn watch_pid(&mut self, id: UnitId, pid: Pid) {
+        self.dirty.insert(id);
+        self.pids.insert(pid, id);
+    }
+
+    /// No longer.
+    pub fn unwatch_pid(&mut self, pid: Pid) {
+        if let Some(id) = self.pids.remove(&pid) {
+            self.dirty.insert(id);
+        }
+    }
+
+    /// The unit that watches this process.
+    pub fn unit_of_pid(&self, pid: Pid) -> Option<UnitId> {
+        self.pids.get(&pid).copied()
+    }
+
+    /// The unit whose cgroup this relative path is, or lies in.
+    pub fn unit_of_cgroup(&self, path: &str) -> Option<UnitId> {
+        let mut path = path;
+        loop {
+            if let Some(&id) = self.cgroups.get(path) {
+                return Some(id);
+            }
+            path = &path[..path.rfind('/')?];
+        }
+    }
+
+    /// A descriptor number for something the engine is about to open.
+    pub fn new_fd(&mut self) -> FdId {
+        let fd = FdId(self.next_fd);
+        self.next_fd += 2;
+        fd
+    }
+
+    /// Readiness of this descriptor is this unit's affair.
+    pub fn own_fd(&mut self, fd: FdId, id: UnitId) {
+        self.dirty.insert(id);
+        self.fds.insert(fd, id);
+    }
+
+    /// The owner of a descriptor.
+    pub fn fd_owner(&self, fd: FdId) -> Option<UnitId> {
+        self.fds.get(&fd).copied()
+    }
+
+    /// Descriptors that units own, for the shell's bookkeeping over re-execution.
+    pub fn owned_fds(&self) -> impl Iterator<Item = (FdId, UnitId)> + '_ {
+        self.fds.iter().map(|(&fd, &id)| (fd, id))
+    }
+
+    /// Close a descriptor.
+    pub fn close_fd(&mut self, fd: FdId) {
+        if let Some(id) = self.fds.remove(&fd) {
+            self.dirty.insert(id);
+        }
+        self.effects.push(Effect::CloseFd(fd));
+    }
+
+    /// The owner of this bus name is this unit's affair (`BusName=`); the last one to ask gets it.
+    pub fn watch_bus_name(&mut self, name: &Rc<str>, id: UnitId) {
+        self.bus_names.insert(name.clone(), id);
+    }
+
+    /// Bus names that services wait for or hold.
+    pub fn bus_names(&self) -> impl Iterator<Item = (&Rc<str>, UnitId)> {
+        self.bus_names.iter().map(|(name, &id)| (name, id))
+    }
+
+    /// A line for the log.
+    pub fn log(&mut self, level: u8, unit: Option<UnitId>, text: impl Into<Rc<str>>) {
+        self.log_with(level, unit, text, Vec::new());
+    }
+
+    /// A line for the log with journal fields.
+    pub fn log_with(
+        &mut self,
+        level: u8,
+        unit: Option<UnitId>,
+        text: impl Into<Rc<str>>,
+        fields: Vec<(&'static str, Rc<str>)>,
+    ) {
+        let unit = unit.and_then(|id| self.get(id)).map(|unit| unit.name.clone());
+        self.effects.push(Effect::Log(LogLine { level, unit, text: text.into(), fields }));
+    }
+
+    /// A line for the console.
+    pub fn status(&mut self, mark: StatusMark, text: impl Into<Rc<str>>) {
+        self.effects.push(Effect::Status { mark, text: text.into(), ephemeral: false });
+    }
+
+    /// Write, or remove, an entry below the run root.
+    pub fn run_tree(&mut self, path: impl Into<Rc<str>>, entry: Option<RunEntry>) {
+        self.effects.push(Effect::RunTree { path: path.into(), entry });
+    }
+
+    /// Count a start; `true` when it is one too many (`StartLimitIntervalSec=`). The type then fails the start.
+    pub fn start_limit_hit(&mut self, id: UnitId) -> bool {
+        let now = self.now.monotonic;
+        let unit = self.unit_mut(id);
+        let hit = !unit.start_limit.pass(now);
+        unit.start_limit_was_hit = hit;
+        hit
+    }
+
+    /// Give a unit a new invocation id, and publish it below the run root.
+    pub fn new_invocation(&mut self, id: UnitId) -> Rc<str> {
+        let text: Rc<str> = Rc::from(format!("{:016x}{:016x}", self.random_word(), self.random_word()));
+        let unit = self.unit_mut(id);
+        unit.invocation = Some(text.clone());
+        let path = format!("systemd/units/invocation:{}", unit.name);
+        self.run_tree(path, Some(RunEntry::Link(text.clone())));
+        text
+    }
+
+    /// 64 random bits, from the seed the manager was given (xorshift128+, Vigna).
+    pub fn random_word(&mut self) -> u64 {
+        let [mut one, two] = self.random;
+        if one == 0 && two == 0 {
+            one = 0x9e37_79b9_7f4a_7c15;
+        }
+        one ^= one << 23;
+        let next = one ^ two ^ (one >> 18) ^ (two >> 5);
+        self.random = [two, next];
+        next.wrapping_add(two)
+    }
+
+    /// Enqueue a start (or other) job on behalf of a trigger: it waits until the unit and all it needs are loaded. A refusal
+    /// comes back through `Machine::trigger_refused` of `by`.
+    pub fn enqueue_start_by(&mut self, target: UnitId, job: JobType, mode: JobMode, by: Option<UnitId>) {
+        self.queues.starts.push_back((target, job, mode, by));
+    }
+}
