@@ -5,6 +5,7 @@
 //! [`engine::effect::Effect`]s. The same events give the same effects, to the byte.
 #![forbid(unsafe_code)]
 
+pub mod directives;
 pub mod engine;
 pub mod graph;
 pub mod jobs;

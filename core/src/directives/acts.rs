@@ -1,0 +1,65 @@
+//! Where a directive acts: what the enforcement ledger starts from.
+
+/// What it means when a directive cannot be put into force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// It decides which file runs, as whom, or on which data: it works, or the unit fails.
+    Must,
+    /// It protects: it may be weakened where the kernel or missing privileges refuse it, which is said.
+    Hardening,
+    /// It tunes: as [`Weight::Hardening`], but nothing is less safe without it.
+    Comfort,
+}
+
+/// Where a directive acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acts {
+    /// In the state machines and the job engine.
+    Engine,
+    /// In the spawn plan.
+    Plan(Weight),
+    /// On the unit's control group.
+    Cgroup(Weight),
+    /// On the sockets of a socket unit.
+    Socket,
+    /// On the manager itself.
+    Manager,
+    /// In `systemctl enable` and its like.
+    Install,
+    /// Nowhere yet, and why.
+    Skipped(&'static str),
+    /// Taken for compatibility with older unit files only, as in the reference.
+    Compat,
+}
+
+impl Acts {
+    /// Whether the unit must fail when the directive cannot be put into force.
+    pub const fn must(self) -> bool {
+        matches!(self, Acts::Plan(Weight::Must) | Acts::Cgroup(Weight::Must))
+    }
+}
+
+/// The short names that the table uses.
+#[allow(non_upper_case_globals, missing_docs)]
+pub mod short {
+    pub use super::Acts::{Compat, Engine, Install, Manager, Skipped, Socket};
+    pub use super::reason;
+    use super::{Acts, Weight};
+    pub const Must: Acts = Acts::Plan(Weight::Must);
+    pub const Hardening: Acts = Acts::Plan(Weight::Hardening);
+    pub const Plan: Acts = Acts::Plan(Weight::Comfort);
+    pub const Cgroup: Acts = Acts::Cgroup(Weight::Comfort);
+    pub const CgroupHardening: Acts = Acts::Cgroup(Weight::Hardening);
+}
+
+/// Reasons of [`Acts::Skipped`].
+pub mod reason {
+    /// No SELinux support.
+    pub const SELINUX: &str = "SELinux is not supported";
+    /// No SMACK support.
+    pub const SMACK: &str = "SMACK is not supported";
+    /// No BPF programs yet.
+    pub const BPF: &str = "BPF programs are not loaded yet";
+    /// No netfilter sets yet.
+    pub const NFT: &str = "netfilter sets are not filled yet";
+}

@@ -1,0 +1,47 @@
+//! Directives of `[Service]` (`systemd.service(5)`), and those it shares with `[Scope]` and `[Socket]`.
+use super::prelude::*;
+
+rows! { from super::unit::END;
+    PID_FILE = SERVICE, "PIDFile", PidFile, Unset, Engine, "OTHER";
+    EXEC_CONDITION = SERVICE, "ExecCondition", Commands, Unset, Engine, "PATH [ARGUMENT [...]]";
+    EXEC_START_PRE = SERVICE.or(SOCKET), "ExecStartPre", Commands, Unset, Engine, "PATH [ARGUMENT [...]]";
+    EXEC_START = SERVICE, "ExecStart", Commands, Unset, Engine, "PATH [ARGUMENT [...]]";
+    EXEC_RELOAD = SERVICE, "ExecReload", Commands, Unset, Engine, "PATH [ARGUMENT [...]]";
+    EXEC_START_POST = SERVICE.or(SOCKET), "ExecStartPost", Commands, Unset, Engine, "PATH [ARGUMENT [...]]";
+    EXEC_STOP = SERVICE, "ExecStop", Commands, Unset, Engine, "PATH [ARGUMENT [...]]";
+    EXEC_STOP_POST = SERVICE.or(SOCKET), "ExecStopPost", Commands, Unset, Engine, "PATH [ARGUMENT [...]]";
+    RESTART_SEC = SERVICE, "RestartSec", Span(Empty::Refused, Zero::Zero), Inherit(DEFAULT_RESTART_SEC), Engine, "SECONDS";
+    RESTART_STEPS = SERVICE, "RestartSteps", Unsigned, Uint(0), Engine, "UNSIGNED";
+    RESTART_MAX_DELAY_SEC = SERVICE, "RestartMaxDelaySec", Span(Empty::Refused, Zero::Zero), Uint(u64::MAX), Engine, "SECONDS";
+    SERVICE_TIMEOUT_SEC = SERVICE, "TimeoutSec", ServiceTimeout, Unset, Engine, "SECONDS";
+    TIMEOUT_START_SEC = SERVICE, "TimeoutStartSec", Span(Empty::Default, Zero::Infinity), Inherit(DEFAULT_TIMEOUT_START_SEC), Engine, "SECONDS";
+    TIMEOUT_STOP_SEC = SERVICE.or(SCOPE), "TimeoutStopSec", Span(Empty::Refused, Zero::Infinity), Inherit(DEFAULT_TIMEOUT_STOP_SEC), Engine, "SECONDS";
+    TIMEOUT_ABORT_SEC = SERVICE, "TimeoutAbortSec", TimeoutAbort, Inherit(DEFAULT_TIMEOUT_ABORT_SEC), Engine, "OTHER";
+    TIMEOUT_START_FAILURE_MODE = SERVICE, "TimeoutStartFailureMode", Words(&words::TIMEOUT_FAILURE_MODE), Word("terminate"), Engine, "TIMEOUTMODE";
+    TIMEOUT_STOP_FAILURE_MODE = SERVICE, "TimeoutStopFailureMode", Words(&words::TIMEOUT_FAILURE_MODE), Word("terminate"), Engine, "TIMEOUTMODE";
+    RUNTIME_MAX_SEC = SERVICE.or(SCOPE), "RuntimeMaxSec", Span(Empty::Refused, Zero::Zero), Uint(u64::MAX), Engine, "SECONDS";
+    RUNTIME_RANDOMIZED_EXTRA_SEC = SERVICE.or(SCOPE), "RuntimeRandomizedExtraSec", Span(Empty::Refused, Zero::Zero), Uint(0), Engine, "SECONDS";
+    WATCHDOG_SEC = SERVICE, "WatchdogSec", Span(Empty::Refused, Zero::Zero), Uint(0), Engine, "SECONDS";
+    SERVICE_TYPE = SERVICE, "Type", Words(&words::SERVICE_TYPE), Word("simple"), Engine, "SERVICETYPE";
+    EXIT_TYPE = SERVICE, "ExitType", Words(&words::EXIT_TYPE), Word("main"), Engine, "SERVICEEXITTYPE";
+    RESTART = SERVICE, "Restart", Words(&words::RESTART), Word("no"), Engine, "SERVICERESTART";
+    RESTART_MODE = SERVICE, "RestartMode", Words(&words::RESTART_MODE), Word("normal"), Engine, "SERVICERESTARTMODE";
+    PERMISSIONS_START_ONLY = SERVICE, "PermissionsStartOnly", Bool, Bool(false), Must, "BOOLEAN";
+    ROOT_DIRECTORY_START_ONLY = SERVICE, "RootDirectoryStartOnly", Bool, Bool(false), Must, "BOOLEAN";
+    REMAIN_AFTER_EXIT = SERVICE, "RemainAfterExit", Bool, Bool(false), Engine, "BOOLEAN";
+    GUESS_MAIN_PID = SERVICE, "GuessMainPID", Bool, Bool(true), Engine, "BOOLEAN";
+    RESTART_PREVENT_EXIT_STATUS = SERVICE, "RestartPreventExitStatus", ExitSet, Unset, Engine, "STATUS";
+    RESTART_FORCE_EXIT_STATUS = SERVICE, "RestartForceExitStatus", ExitSet, Unset, Engine, "STATUS";
+    SUCCESS_EXIT_STATUS = SERVICE, "SuccessExitStatus", ExitSet, Unset, Engine, "STATUS";
+    NON_BLOCKING = SERVICE, "NonBlocking", Bool, Bool(false), Plan, "BOOLEAN";
+    BUS_NAME = SERVICE, "BusName", Text(Check::BusName), Unset, Engine, "OTHER";
+    FILE_DESCRIPTOR_STORE_MAX = SERVICE, "FileDescriptorStoreMax", Unsigned, Uint(0), Engine, "UNSIGNED";
+    FILE_DESCRIPTOR_STORE_PRESERVE = SERVICE, "FileDescriptorStorePreserve", Words(&words::PRESERVE), Word("restart"), Engine, "OTHER";
+    NOTIFY_ACCESS = SERVICE, "NotifyAccess", Words(&words::NOTIFY_ACCESS), Word("none"), Engine, "ACCESS";
+    SOCKETS = SERVICE, "Sockets", Sockets, Unset, Engine, "SOCKETS";
+    USB_FUNCTION_DESCRIPTORS = SERVICE, "USBFunctionDescriptors", FilePath, Unset, Must, "PATH";
+    USB_FUNCTION_STRINGS = SERVICE, "USBFunctionStrings", FilePath, Unset, Must, "PATH";
+    OOM_POLICY = SERVICE.or(SCOPE), "OOMPolicy", Words(&words::OOM_POLICY), Inherit(DEFAULT_OOM_POLICY), Engine, "OTHER";
+    OPEN_FILE = SERVICE, "OpenFile", OpenFile, Unset, Must, "OTHER";
+    RELOAD_SIGNAL = SERVICE, "ReloadSignal", Signal, Int(1), Engine, "SIGNAL";
+}
