@@ -17,6 +17,7 @@ pub mod children;
 pub mod error;
 pub mod process;
 pub mod reactor;
+pub mod rundir;
 pub mod signals;
 pub mod socket;
 pub mod sys;
