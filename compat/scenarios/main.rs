@@ -3,7 +3,16 @@
 //! `RUNSTEAD_UNDER_TEST` chooses the PID 1. Needs root. With `--sabotage` each scenario must fail
 //! with the behaviour it names switched off.
 
+mod descriptors;
+mod kill;
+mod mounts;
+mod notification;
 mod ordering;
+mod paths;
+mod restart;
+mod sockets;
+mod timers;
+mod transient;
 
 use runstead_compat::machine::{Machine, Options, UnderTest};
 use runstead_compat::root;
@@ -13,7 +22,18 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-const TOPICS: &[&[Scenario]] = &[ordering::ALL];
+const TOPICS: &[&[Scenario]] = &[
+    ordering::ALL,
+    restart::ALL,
+    kill::ALL,
+    notification::ALL,
+    sockets::ALL,
+    descriptors::ALL,
+    timers::ALL,
+    paths::ALL,
+    mounts::ALL,
+    transient::ALL,
+];
 const BOOT_LIMIT: Duration = Duration::from_secs(90);
 
 struct Arguments {

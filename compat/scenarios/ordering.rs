@@ -5,40 +5,53 @@ use runstead_compat::scenario::{Scenario, equal};
 
 /// The scenarios of this topic.
 pub const ALL: &[Scenario] = &[
-    Scenario {
-        name: "ordering/after-waits-for-start-to-finish",
-        files: &[
+    Scenario::new(
+        "ordering/after-waits-for-start-to-finish",
+        &[
             (
                 "@@a.service",
-                "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'sleep 0.3; echo a >>/t/@@/log'\n",
+                "[Service]
+                Type=oneshot
+                ExecStart=/bin/sh -c 'sleep 0.3; echo a >>/t/@@/log'",
             ),
             (
                 "@@b.service",
-                "[Unit]\nRequires=@@a.service\nAfter=@@a.service\n[Service]\nType=oneshot\n\
-                 ExecStart=/bin/sh -c 'echo b >>/t/@@/log'\n",
+                "[Unit]
+                Requires=@@a.service
+                After=@@a.service
+                [Service]
+                Type=oneshot
+                ExecStart=/bin/sh -c 'echo b >>/t/@@/log'",
             ),
         ],
-        run: |c| {
+        ("After=@@a.service", ""),
+        |c| {
             c.ctl("start @@b.service")?;
             equal("record", &c.wait_record(2)?, &["a", "b"])
         },
-        sabotage: ("After=@@a.service", ""),
-        own_machine: false,
-    },
-    Scenario {
-        name: "ordering/before-is-the-inverse-of-after",
-        files: &[
+    ),
+    Scenario::new(
+        "ordering/before-is-the-inverse-of-after",
+        &[
             (
                 "@@late.service",
-                "[Unit]\nWants=@@early.service\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo late >>/t/@@/log'\n",
+                "[Unit]
+                Wants=@@early.service
+                [Service]
+                Type=oneshot
+                ExecStart=/bin/sh -c 'echo late >>/t/@@/log'",
             ),
             (
                 "@@early.service",
-                "[Unit]\nBefore=@@late.service\n[Service]\nType=oneshot\n\
-                 ExecStart=/bin/sh -c 'sleep 0.3; echo early >>/t/@@/log'\n",
+                "[Unit]
+                Before=@@late.service
+                [Service]
+                Type=oneshot
+                ExecStart=/bin/sh -c 'sleep 0.3; echo early >>/t/@@/log'",
             ),
         ],
-        run: |c| {
+        ("Before=@@late.service", ""),
+        |c| {
             c.ctl("start @@late.service")?;
             equal("record", &c.wait_record(2)?, &["early", "late"])?;
             let after = c.show("@@late.service", "After")?;
@@ -48,73 +61,146 @@ pub const ALL: &[Scenario] = &[
             );
             Ok(())
         },
-        sabotage: ("Before=@@late.service", ""),
-        own_machine: false,
-    },
-    Scenario {
-        name: "ordering/stop-runs-in-reverse",
-        files: &[
+    ),
+    Scenario::new(
+        "ordering/stop-runs-in-reverse",
+        &[
             (
                 "@@a.service",
-                "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\nExecStop=/bin/sh -c 'echo a >>/t/@@/log'\n",
+                "[Service]
+                Type=oneshot
+                RemainAfterExit=yes
+                ExecStart=/bin/true
+                ExecStop=/bin/sh -c 'echo a >>/t/@@/log'",
             ),
             (
                 "@@b.service",
-                "[Unit]\nRequires=@@a.service\nAfter=@@a.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
-                 ExecStart=/bin/true\nExecStop=/bin/sh -c 'sleep 0.3; echo b >>/t/@@/log'\n",
+                "[Unit]
+                Requires=@@a.service
+                After=@@a.service
+                [Service]
+                Type=oneshot
+                RemainAfterExit=yes
+                ExecStart=/bin/true
+                ExecStop=/bin/sh -c 'sleep 0.3; echo b >>/t/@@/log'",
             ),
         ],
-        run: |c| {
+        ("After=@@a.service", ""),
+        |c| {
             c.ctl("start @@b.service")?;
             c.ctl("stop @@a.service")?;
             equal("record", &c.wait_record(2)?, &["b", "a"])
         },
-        sabotage: ("After=@@a.service", ""),
-        own_machine: false,
-    },
-    Scenario {
-        name: "ordering/unordered-units-run-side-by-side",
-        files: &[
-            ("@@all.target", "[Unit]\nWants=@@a.service @@b.service\n"),
+    ),
+    Scenario::new(
+        "ordering/unordered-units-run-side-by-side",
+        &[
+            ("@@all.target", "[Unit]\nWants=@@a.service @@b.service"),
             (
                 "@@a.service",
-                "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo a-in >>/t/@@/log; sleep 0.8; echo a-out >>/t/@@/log'\n",
+                "[Service]
+                Type=oneshot
+                ExecStart=/bin/sh -c 'echo a-in >>/t/@@/log; sleep 0.8; echo a-out >>/t/@@/log'",
             ),
             (
                 "@@b.service",
-                "[Unit]\nDescription=parallel\n[Service]\nType=oneshot\n\
-                 ExecStart=/bin/sh -c 'echo b-in >>/t/@@/log; sleep 0.8; echo b-out >>/t/@@/log'\n",
+                "[Unit]
+                Description=parallel
+                [Service]
+                Type=oneshot
+                ExecStart=/bin/sh -c 'echo b-in >>/t/@@/log; sleep 0.8; echo b-out >>/t/@@/log'",
             ),
         ],
-        run: |c| {
+        ("Description=parallel", "After=@@a.service"),
+        |c| {
             c.ctl("start @@all.target")?;
             let record = c.wait_record(4)?;
             let mut first: Vec<&str> = record.iter().take(2).map(String::as_str).collect();
             first.sort_unstable();
             equal("who began before anyone ended", &first, &["a-in", "b-in"])
         },
-        sabotage: ("Description=parallel", "After=@@a.service"),
-        own_machine: false,
-    },
-    Scenario {
-        name: "ordering/target-waits-for-what-it-wants",
-        files: &[
-            ("@@all.target", "[Unit]\nWants=@@a.service\n"),
+    ),
+    Scenario::new(
+        "ordering/target-waits-for-what-it-wants",
+        &[
+            ("@@all.target", "[Unit]\nWants=@@a.service"),
             (
                 "@@a.service",
-                "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'sleep 0.4; echo a >>/t/@@/log'\n",
+                "[Unit]
+                Description=waited for
+                [Service]
+                Type=oneshot
+                RemainAfterExit=yes
+                ExecStart=/bin/sh -c 'sleep 0.4; echo a >>/t/@@/log'",
             ),
         ],
-        run: |c| {
+        ("Description=waited for", "DefaultDependencies=no"),
+        |c| {
             c.ctl("start @@all.target")?;
             equal(
-                "state of the wanted service once its target is up",
+                "the wanted service once its target is up",
                 &c.show("@@a.service", "ActiveState")?,
                 "active",
             )?;
             equal("record", &c.record(), &["a"])
         },
-        sabotage: ("Wants=@@a.service", "Wants=@@a.service\nDefaultDependencies=no"),
-        own_machine: false,
-    },
+    ),
+    Scenario::new(
+        "ordering/failed-requirement-stops-what-is-ordered-after-it",
+        &[
+            ("@@a.service", "[Service]\nType=oneshot\nExecStart=/bin/false"),
+            (
+                "@@b.service",
+                "[Unit]
+                Requires=@@a.service
+                After=@@a.service
+                [Service]
+                Type=oneshot
+                RemainAfterExit=yes
+                ExecStart=/bin/sh -c 'echo b >>/t/@@/log'",
+            ),
+        ],
+        ("Requires=", "Wants="),
+        |c| {
+            let said = c.fails("systemctl start @@b.service")?;
+            check!(said.contains("dependency"), "said: {said}");
+            equal("states", &c.shows("@@b.service", &["ActiveState", "SubState"])?, &["inactive", "dead"])?;
+            equal(
+                "the requirement",
+                &c.shows("@@a.service", &["ActiveState", "Result"])?,
+                &["failed", "exit-code"],
+            )?;
+            equal("record", &c.record(), &[] as &[&str])
+        },
+    ),
+    Scenario::new(
+        "ordering/cycle-is-broken-by-dropping-a-wanted-job",
+        &[
+            ("@@top.target", "[Unit]\nWants=@@a.service\nRequires=@@b.service"),
+            (
+                "@@a.service",
+                "[Unit]
+                After=@@b.service
+                [Service]
+                Type=oneshot
+                RemainAfterExit=yes
+                ExecStart=/bin/sh -c 'echo a >>/t/@@/log'",
+            ),
+            (
+                "@@b.service",
+                "[Unit]
+                After=@@a.service
+                [Service]
+                Type=oneshot
+                RemainAfterExit=yes
+                ExecStart=/bin/sh -c 'echo b >>/t/@@/log'",
+            ),
+        ],
+        ("After=@@a.service", ""),
+        |c| {
+            c.ctl("start @@top.target")?;
+            equal("record", &c.record(), &["b"])?;
+            equal("the dropped one", &c.show("@@a.service", "ActiveState")?, "inactive")
+        },
+    ),
 ];

@@ -43,7 +43,9 @@ for p in sys sysrq-trigger irq bus; do
 done
 if mount --bind proc/sys/net proc/sys/net 2>/dev/null; then mount -o remount,bind,rw proc/sys/net; fi
 mount -t tmpfs -o mode=755 tmpfs dev
-for d in null zero full random urandom tty; do : >dev/$d; mount --bind /dev/$d dev/$d; done
+for d in null zero full random urandom tty autofs; do
+  [ ! -e /dev/$d ] || { : >dev/$d; mount --bind /dev/$d dev/$d; }
+done
 mkdir dev/pts dev/shm dev/mqueue
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts dev/pts
 ln -s pts/ptmx dev/ptmx

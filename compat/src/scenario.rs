@@ -27,6 +27,24 @@ pub struct Scenario {
     pub own_machine: bool,
 }
 
+impl Scenario {
+    /// A scenario that shares its machine with others.
+    pub const fn new(
+        name: &'static str,
+        files: &'static [(&'static str, &'static str)],
+        sabotage: (&'static str, &'static str),
+        run: fn(&Case) -> Outcome,
+    ) -> Scenario {
+        Scenario { name, files, run, sabotage, own_machine: false }
+    }
+
+    /// The same in a machine of its own.
+    #[must_use]
+    pub const fn alone(self) -> Scenario {
+        Scenario { own_machine: true, ..self }
+    }
+}
+
 /// A scenario at work in a machine.
 pub struct Case<'a> {
     machine: &'a Machine,
@@ -77,7 +95,7 @@ impl Planned {
         for (path, text) in self.scenario.files {
             let path = self.fill(path, &hit);
             let path = if path.starts_with('/') { path } else { format!("/etc/systemd/system/{path}") };
-            let text = self.fill(text, &hit);
+            let text = unindent(&self.fill(text, &hit));
             all.push(match text.strip_prefix("-> ") {
                 Some(target) => (path, Entry::Link(target.trim().to_owned())),
                 None if text.starts_with("#!") => (path, Entry::File(text, 0o755)),
@@ -106,6 +124,15 @@ impl Planned {
             Err(_) => Ok(()),
         }
     }
+}
+
+/// A unit file without the indentation that the declaration's own nesting gives each line; scripts stay.
+fn unindent(text: &str) -> String {
+    if text.starts_with("#!") {
+        return text.to_owned();
+    }
+    let lines = text.trim().lines().map(str::trim_start);
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 impl Case<'_> {

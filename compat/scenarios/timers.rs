@@ -1,0 +1,157 @@
+//! Timers: when they elapse, how often, and what remains of them.
+
+use runstead_compat::check;
+use runstead_compat::scenario::{Case, Scenario, equal};
+
+/// Notes the time since boot.
+const NOTE: &str = "[Service]
+    Type=oneshot
+    ExecStart=/bin/sh -c 'cut -d\" \" -f1 /proc/uptime >>/t/@@/log'";
+
+fn uptime(c: &Case) -> f64 {
+    c.read("/proc/uptime").split(' ').next().and_then(|w| w.parse().ok()).unwrap_or(0.0)
+}
+
+fn times(record: &[String]) -> Vec<f64> {
+    record.iter().filter_map(|l| l.parse().ok()).collect()
+}
+
+/// The scenarios of this topic.
+pub const ALL: &[Scenario] = &[
+    Scenario::new(
+        "timers/on-active-elapses-once-after-the-span",
+        &[("@@a.timer", "[Timer]\nOnActiveSec=800ms\nAccuracySec=1ms"), ("@@a.service", NOTE)],
+        ("OnActiveSec=800ms", "OnActiveSec=100ms"),
+        |c| {
+            let begin = uptime(c);
+            c.ctl("start @@a.timer")?;
+            let shown = c.shows("@@a.timer", &["ActiveState", "SubState"])?;
+            equal("timer", &shown, &["active", "waiting"])?;
+            let ran = times(&c.wait_record(1)?);
+            check!((0.78..5.0).contains(&(ran[0] - begin)), "ran after {} s", ran[0] - begin);
+            c.rest(400);
+            equal("runs", &c.record().len(), &1)?;
+            equal("timer", &c.show("@@a.timer", "SubState")?, "elapsed")
+        },
+    ),
+    Scenario::new(
+        "timers/on-unit-active-repeats",
+        &[
+            ("@@a.timer", "[Timer]\nOnActiveSec=10ms\nOnUnitActiveSec=400ms\nAccuracySec=1ms"),
+            ("@@a.service", NOTE),
+        ],
+        ("OnUnitActiveSec=400ms", ""),
+        |c| {
+            c.ctl("start @@a.timer")?;
+            let ran = times(&c.wait_record(3)?);
+            check!(ran[1] - ran[0] > 0.38 && ran[2] - ran[1] > 0.38, "ran at {ran:?}");
+            Ok(())
+        },
+    ),
+    Scenario::new(
+        "timers/on-unit-inactive-counts-from-the-end",
+        &[
+            ("@@a.timer", "[Timer]\nOnActiveSec=10ms\nOnUnitInactiveSec=200ms\nAccuracySec=1ms"),
+            (
+                "@@a.service",
+                "[Service]
+                Type=oneshot
+                ExecStart=/bin/sh -c 'cut -d\" \" -f1 /proc/uptime >>/t/@@/log; sleep 0.6'",
+            ),
+        ],
+        ("OnUnitInactiveSec=200ms", "OnUnitActiveSec=200ms"),
+        |c| {
+            c.ctl("start @@a.timer")?;
+            let ran = times(&c.wait_record(2)?);
+            check!((0.78..3.0).contains(&(ran[1] - ran[0])), "ran at {ran:?}");
+            Ok(())
+        },
+    ),
+    Scenario::new(
+        "timers/calendar-elapses-on-the-second",
+        &[
+            ("@@a.timer", "[Timer]\nOnCalendar=*:*:0/2\nAccuracySec=1ms\nUnit=@@b.service"),
+            ("@@b.service", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'date +%%s.%%N >>/t/@@/log'"),
+        ],
+        ("OnCalendar=*:*:0/2", "OnCalendar=*-02-29"),
+        |c| {
+            c.ctl("start @@a.timer")?;
+            check!(!c.show("@@a.timer", "NextElapseUSecRealtime")?.is_empty(), "no next elapse");
+            for at in times(&c.wait_record(2)?) {
+                check!(at.rem_euclid(2.0) < 0.7, "ran at {at}, not on an even second");
+            }
+            check!(!c.show("@@a.timer", "LastTriggerUSec")?.is_empty(), "no last trigger");
+            Ok(())
+        },
+    ),
+    Scenario::new(
+        "timers/persistent-catches-up-what-was-missed",
+        &[
+            ("/var/lib/systemd/timers/stamp-@@a.timer", ""),
+            ("@@a.timer", "[Timer]\nOnCalendar=monthly\nPersistent=yes"),
+            ("@@a.service", NOTE),
+        ],
+        ("Persistent=yes", "Persistent=no"),
+        |c| {
+            c.ok("touch -d '2024-01-15' /var/lib/systemd/timers/stamp-@@a.timer")?;
+            c.ctl("start @@a.timer")?;
+            c.wait_record(1)?;
+            let age =
+                c.ok("echo $(( $(date +%s) - $(stat -c %Y /var/lib/systemd/timers/stamp-@@a.timer) ))")?;
+            check!(age.parse::<i64>().is_ok_and(|s| s < 60), "the stamp is {age} s old");
+            Ok(())
+        },
+    ),
+    Scenario::new(
+        "timers/no-remain-after-elapse-unloads-it",
+        &[
+            ("@@a.timer", "[Timer]\nOnActiveSec=100ms\nAccuracySec=1ms\nRemainAfterElapse=no"),
+            ("@@a.service", NOTE),
+        ],
+        ("RemainAfterElapse=no", ""),
+        |c| {
+            c.ctl("start @@a.timer")?;
+            c.wait_record(1)?;
+            c.wait_show("@@a.timer", "ActiveState", "inactive")?;
+            equal("runs", &c.record().len(), &1)
+        },
+    ),
+    Scenario::new(
+        "timers/a-moment-since-boot-that-has-passed-elapses-at-once",
+        &[
+            ("@@a.timer", "[Timer]\nOnBootSec=1ms\nAccuracySec=1ms"),
+            ("@@a.service", NOTE),
+            ("@@b.timer", "[Timer]\nOnStartupSec=1h\nAccuracySec=1ms"),
+            ("@@b.service", "[Service]\nExecStart=/bin/true"),
+        ],
+        ("OnBootSec=1ms", "OnBootSec=10000w"),
+        |c| {
+            c.ctl("start @@a.timer @@b.timer")?;
+            c.wait_record(1)?;
+            equal("later one", &c.show("@@b.timer", "SubState")?, "waiting")?;
+            let row = c.ok("systemctl list-timers --no-legend @@b.timer")?;
+            check!(
+                row.contains("59min") && row.ends_with(&c.text("@@b.timer @@b.service")),
+                "listed as {row}"
+            );
+            Ok(())
+        },
+    ),
+    Scenario::new(
+        "timers/the-service-learns-what-triggered-it",
+        &[
+            ("@@a.timer", "[Timer]\nOnActiveSec=50ms\nAccuracySec=1ms"),
+            (
+                "@@a.service",
+                "[Service]
+                Type=oneshot
+                ExecStart=/bin/sh -c 'echo $TRIGGER_UNIT $${TRIGGER_TIMER_MONOTONIC_USEC:+set} >>/t/@@/log'",
+            ),
+        ],
+        ("OnActiveSec=50ms", "OnActiveSec=50h"),
+        |c| {
+            c.ctl("start @@a.timer")?;
+            equal("record", &c.wait_record(1)?, &["@@a.timer set"])
+        },
+    ),
+];
