@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod dbus;
+pub mod fuzzing;
 pub mod journal;
 pub mod mountinfo;
 pub mod netlink;

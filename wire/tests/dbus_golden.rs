@@ -1,6 +1,8 @@
 //! Bytes that systemctl 257 and the reference exchanged on /run/systemd/private, taken with strace: we read them, and
 //! writing the same message gives the same bytes.
 
+#![allow(clippy::unwrap_used)] // A panic is the report.
+
 use runstead_wire::dbus::{Connection, Kind, Limits, Message, Phase, ServerAuth, Writer};
 
 const STOP_CALL: &[u8] =

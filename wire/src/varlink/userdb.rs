@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::Parameters;
-use super::server::Call;
+use super::server::{Call, Server};
+use super::{Error, Parameters, service};
 
 /// The interface's name.
 pub const INTERFACE: &str = "io.systemd.UserDatabase";
@@ -68,34 +68,75 @@ pub enum Query {
 pub enum Refused {
     /// There is no such method.
     Method,
-    /// This parameter is missing or has the wrong type.
-    Parameter(&'static str),
+    /// This parameter is missing, unknown, or not valid.
+    Parameter(String),
 }
 
 /// Reads a call of this interface; gives the service it is meant for and what it asks.
 pub fn parse(call: &Call) -> Result<(String, Query), Refused> {
     let given = &call.parameters;
-    let query = match call.split_method() {
-        (INTERFACE, "GetUserRecord") => {
-            Query::User { uid: number(given, "uid")?, name: text(given, "userName")? }
-        }
-        (INTERFACE, "GetGroupRecord") => {
-            Query::Group { gid: number(given, "gid")?, name: text(given, "groupName")? }
-        }
-        (INTERFACE, "GetMemberships") => {
-            Query::Memberships { user: text(given, "userName")?, group: text(given, "groupName")? }
-        }
+    let known: [&str; 2] = match call.split_method() {
+        (INTERFACE, "GetUserRecord") => ["uid", "userName"],
+        (INTERFACE, "GetGroupRecord") => ["gid", "groupName"],
+        (INTERFACE, "GetMemberships") => ["userName", "groupName"],
         _ => return Err(Refused::Method),
+    };
+    let unknown = given.keys().find(|name| *name != "service" && !known.contains(&name.as_str()));
+    if let Some(name) = unknown {
+        return Err(Refused::Parameter(name.clone()));
+    }
+    let query = match known {
+        ["uid", _] => Query::User { uid: number(given, "uid")?, name: name(given, "userName")? },
+        ["gid", _] => Query::Group { gid: number(given, "gid")?, name: name(given, "groupName")? },
+        _ => Query::Memberships { user: name(given, "userName")?, group: name(given, "groupName")? },
     };
     match text(given, "service")? {
         Some(service) => Ok((service, query)),
-        None => Err(Refused::Parameter("service")),
+        None => Err(Refused::Parameter("service".to_owned())),
     }
+}
+
+/// Answers `call` from the users made by `DynamicUser=`, each with its number, sorted by name.
+///
+/// A user has a group of the same name and number. Asking for all of them with several there needs a call with `more`.
+pub fn answer(server: &mut Server, call: &Call, users: &[(String, u32)]) -> Result<(), Error> {
+    if call.oneway {
+        return Ok(());
+    }
+    let (service, query) = match parse(call) {
+        Ok(parsed) => parsed,
+        Err(Refused::Method) => return service::method_not_found(server, call),
+        Err(Refused::Parameter(name)) => return service::invalid_parameter(server, &name),
+    };
+    if service != DYNAMIC_USER {
+        return server.error(BAD_SERVICE, Parameters::new());
+    }
+    let (id, name, record): (_, _, fn(&str, u32) -> Parameters) = match query {
+        Query::User { uid, name } => (uid, name, dynamic_user),
+        Query::Group { gid, name } => (gid, name, dynamic_group),
+        Query::Memberships { .. } => return server.error(NO_RECORD_FOUND, Parameters::new()),
+    };
+    let found: Vec<_> = users
+        .iter()
+        .filter(|(known, number)| {
+            name.as_ref().is_none_or(|name| name == known) && id.is_none_or(|id| id == *number)
+        })
+        .collect();
+    let Some((last, before)) = found.split_last() else {
+        return server.error(NO_RECORD_FOUND, Parameters::new());
+    };
+    if !before.is_empty() && !call.more {
+        return server.error(service::EXPECTED_MORE, Parameters::new());
+    }
+    for (name, number) in before {
+        server.reply_continues(record(name, *number))?;
+    }
+    server.reply(record(&last.0, last.1))
 }
 
 /// The reply with the record of a user made by `DynamicUser=`.
 pub fn dynamic_user(name: &str, uid: u32) -> Parameters {
-    record(json!({
+    reply(json!({
         "userName": name,
         "uid": uid,
         "gid": uid,
@@ -110,7 +151,7 @@ pub fn dynamic_user(name: &str, uid: u32) -> Parameters {
 
 /// The reply with the record of the group of such a user.
 pub fn dynamic_group(name: &str, gid: u32) -> Parameters {
-    record(json!({
+    reply(json!({
         "groupName": name,
         "description": "Dynamic Group",
         "gid": gid,
@@ -119,25 +160,37 @@ pub fn dynamic_group(name: &str, gid: u32) -> Parameters {
     }))
 }
 
-fn record(record: Value) -> Parameters {
+fn reply(record: Value) -> Parameters {
     Parameters::from_iter([("record".to_owned(), record)])
 }
 
-fn number(given: &Parameters, name: &'static str) -> Result<Option<u32>, Refused> {
+fn number(given: &Parameters, name: &str) -> Result<Option<u32>, Refused> {
     match given.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => {
             let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-            number.map(Some).ok_or(Refused::Parameter(name))
+            number.map(Some).ok_or_else(|| Refused::Parameter(name.to_owned()))
         }
     }
 }
 
-fn text(given: &Parameters, name: &'static str) -> Result<Option<String>, Refused> {
+fn text(given: &Parameters, name: &str) -> Result<Option<String>, Refused> {
     match given.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(Refused::Parameter(name)),
+        Some(_) => Err(Refused::Parameter(name.to_owned())),
+    }
+}
+
+/// A user's or group's name, as loosely as the reference takes it.
+fn name(given: &Parameters, name: &str) -> Result<Option<String>, Refused> {
+    match text(given, name)? {
+        Some(text)
+            if text.is_empty() || text.contains(|c: char| c.is_control() || matches!(c, ':' | '/')) =>
+        {
+            Err(Refused::Parameter(name.to_owned()))
+        }
+        text => Ok(text),
     }
 }
 
@@ -160,8 +213,44 @@ mod tests {
             ask("GetMemberships", json!({"userName": "a", "service": "x"})),
             Ok(("x".to_owned(), Query::Memberships { user: Some("a".to_owned()), group: None }))
         );
-        assert_eq!(ask("GetGroupRecord", json!({"gid": -1, "service": "x"})), Err(Refused::Parameter("gid")));
-        assert_eq!(ask("GetGroupRecord", json!({"gid": 1})), Err(Refused::Parameter("service")));
+        assert_eq!(
+            ask("GetGroupRecord", json!({"gid": -1, "service": "x"})),
+            Err(Refused::Parameter("gid".to_owned()))
+        );
+        assert_eq!(ask("GetGroupRecord", json!({"gid": 1})), Err(Refused::Parameter("service".to_owned())));
+        assert_eq!(ask("GetUserRecord", json!({"foo": 1})), Err(Refused::Parameter("foo".to_owned())));
+        assert_eq!(
+            ask("GetUserRecord", json!({"userName": ""})),
+            Err(Refused::Parameter("userName".to_owned()))
+        );
         assert_eq!(ask("Nothing", json!({})), Err(Refused::Method));
+    }
+
+    #[test]
+    fn answers_as_the_reference_does() {
+        let users = [("bar".to_owned(), 63404), ("foo".to_owned(), 61996)];
+        let ask = |method: &str, parameters: &str, more: bool| {
+            let mut server = Server::new(crate::varlink::Limits::default());
+            let text = format!(
+                "{{\"method\":\"{INTERFACE}.{method}\",\"parameters\":{parameters},\"more\":{more}}}\0"
+            );
+            server.feed(text.as_bytes()).unwrap();
+            let call = server.next_call().unwrap().unwrap();
+            answer(&mut server, &call, &users).unwrap();
+            assert!(!server.has_open_call());
+            String::from_utf8(server.outgoing().to_vec()).unwrap()
+        };
+        let ours = "\"service\":\"io.systemd.DynamicUser\"";
+        let one = ask("GetUserRecord", &format!("{{{ours},\"uid\":61996}}"), false);
+        assert!(one.contains("\"userName\":\"foo\"") && !one.contains("continues"), "{one}");
+        let all = ask("GetGroupRecord", &format!("{{{ours}}}"), true);
+        assert_eq!((all.matches("groupName").count(), all.matches("continues").count()), (2, 1));
+        assert!(ask("GetGroupRecord", &format!("{{{ours}}}"), false).contains(service::EXPECTED_MORE));
+        let conflict = format!("{{{ours},\"uid\":61996,\"userName\":\"bar\"}}");
+        assert!(ask("GetUserRecord", &conflict, false).contains(NO_RECORD_FOUND));
+        assert!(ask("GetMemberships", &format!("{{{ours}}}"), true).contains(NO_RECORD_FOUND));
+        assert!(ask("GetUserRecord", "{\"service\":\"x\"}", false).contains(BAD_SERVICE));
+        assert!(ask("GetUserRecord", "{}", false).contains("\"parameter\":\"service\""));
+        assert!(ask("Get", "{}", false).contains(service::METHOD_NOT_FOUND));
     }
 }
