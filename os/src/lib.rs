@@ -15,6 +15,7 @@
 pub mod cgroup;
 pub mod children;
 pub mod error;
+pub mod loader;
 pub mod process;
 pub mod reactor;
 pub mod rundir;
