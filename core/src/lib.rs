@@ -12,3 +12,4 @@ pub mod jobs;
 pub mod names;
 pub mod settings;
 pub mod units;
+pub mod values;
