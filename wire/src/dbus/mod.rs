@@ -10,6 +10,7 @@
 pub mod auth;
 pub mod conn;
 pub mod error;
+mod header;
 pub mod marshal;
 pub mod matchrule;
 pub mod message;
