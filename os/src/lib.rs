@@ -10,11 +10,14 @@
 //! | `watch` | inotify for path units |
 //! | `rundir` | files under the run root, atomically and without following links |
 //! | `statelog`, `crash`, `reexec` | state that outlives the image, and the path into the next image |
+//! | `container`, `handover` | the throw-away machine of `runstead boot`; descriptors passed to a service |
 //! | `loader`, `host`, `generators` | unit files on disk, facts about the machine, generators |
 //! | `sys` | all the unsafe code there is |
 pub mod cgroup;
 pub mod children;
+pub mod container;
 pub mod error;
+pub mod handover;
 pub mod loader;
 pub mod process;
 pub mod reactor;
