@@ -11,5 +11,6 @@ pub mod graph;
 pub mod jobs;
 pub mod names;
 pub mod settings;
+pub mod unitfile;
 pub mod units;
 pub mod values;
