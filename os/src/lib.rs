@@ -19,6 +19,7 @@ pub mod container;
 pub mod error;
 pub mod handover;
 pub mod loader;
+pub mod mount;
 pub mod process;
 pub mod reactor;
 pub mod rundir;

@@ -2,7 +2,8 @@
 //!
 //! Each priority has its own epoll instance, and one outer instance watches those: however many clients are ready,
 //! a notification is found with one call and comes first. Within a priority the kernel rotates its list of ready
-//! descriptors, so a bound on what one round takes is fair.
+//! descriptors, so a bound on what one round takes is fair. The few kernel tables that poll as urgent are in the outer
+//! instance: a nested one would ask them twice, and the first answer takes the change away.
 use crate::error::{Attempt, OsError};
 use rustix::event::{Timespec, epoll};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -92,6 +93,8 @@ struct Source<T> {
     token: T,
     priority: Priority,
     generation: u32,
+    /// In the outer instance: asking the kernel's tables for readiness takes it away, so nobody may ask in between.
+    direct: bool,
 }
 
 /// The set of descriptors to wait for. It does not own them: remove a descriptor before it is closed.
@@ -135,11 +138,11 @@ impl<T: Copy> Reactor<T> {
         if self.sources.get(index).is_some_and(Option::is_some) {
             return Err(OsError::new("poll", raw.to_string(), Errno::EXIST));
         }
-        self.generation = self.generation.wrapping_add(1);
-        let source = Source { token, priority, generation: self.generation };
+        // Never 0: event data below 2^32 stand for priorities.
+        self.generation = self.generation.checked_add(1).unwrap_or(1);
+        let source = Source { token, priority, generation: self.generation, direct: interest.urgent };
         let data = event_data(raw, source.generation);
-        epoll::add(&self.inner[priority as usize], fd, data, interest.flags())
-            .attempt("poll", raw.to_string())?;
+        epoll::add(self.instance(source), fd, data, interest.flags()).attempt("poll", raw.to_string())?;
         if self.sources.len() <= index {
             self.sources.resize(index + 1, None);
         }
@@ -152,8 +155,7 @@ impl<T: Copy> Reactor<T> {
         let raw = fd.as_fd().as_raw_fd();
         let source = self.source(raw).ok_or_else(|| OsError::new("poll", raw.to_string(), Errno::NOENT))?;
         let data = event_data(raw, source.generation);
-        epoll::modify(&self.inner[source.priority as usize], fd, data, interest.flags())
-            .attempt("poll", raw.to_string())
+        epoll::modify(self.instance(source), fd, data, interest.flags()).attempt("poll", raw.to_string())
     }
 
     /// Wait for it no longer; whether it was there.
@@ -161,7 +163,7 @@ impl<T: Copy> Reactor<T> {
         let raw = fd.as_fd().as_raw_fd();
         let Some(source) = self.source(raw) else { return false };
         self.sources[raw as usize] = None;
-        epoll::delete(&self.inner[source.priority as usize], fd).is_ok()
+        epoll::delete(self.instance(source), fd).is_ok()
     }
 
     /// Whether this descriptor is waited for.
@@ -179,6 +181,10 @@ impl<T: Copy> Reactor<T> {
         self.len() == 0
     }
 
+    fn instance(&self, source: Source<T>) -> &OwnedFd {
+        if source.direct { &self.outer } else { &self.inner[source.priority as usize] }
+    }
+
     fn source(&self, raw: RawFd) -> Option<Source<T>> {
         self.sources.get(usize::try_from(raw).ok()?).copied().flatten()
     }
@@ -186,33 +192,36 @@ impl<T: Copy> Reactor<T> {
     /// Wait until something is ready or the time is over (`None`: without end), and append what is ready to `ready`,
     /// sorted by priority, at most 64 of each. A signal that interrupts is as good as a timeout.
     pub fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready<T>>) -> Result<(), OsError> {
+        let before = ready.len();
         let mut pending = [false; PRIORITIES];
         self.poll(None, timeout)?;
         for event in &self.buffer {
-            if let Some(flag) = pending.get_mut(event.data.u64() as usize) {
-                *flag = true;
+            match usize::try_from(event.data.u64()).ok().and_then(|index| pending.get_mut(index)) {
+                Some(flag) => *flag = true,
+                None => ready.extend(self.ready(event)),
             }
         }
         for (index, _) in pending.into_iter().enumerate().filter(|(_, is_ready)| *is_ready) {
             self.poll(Some(index), Some(Duration::ZERO))?;
-            for event in &self.buffer {
-                let (raw, generation) = split_data(event.data);
-                // A descriptor removed and another added under its number since: not this one's event.
-                let Some(source) = self.source(raw).filter(|source| source.generation == generation) else {
-                    continue;
-                };
-                let flags = event.flags;
-                ready.push(Ready {
-                    token: source.token,
-                    priority: source.priority,
-                    read: flags.contains(epoll::EventFlags::IN),
-                    write: flags.contains(epoll::EventFlags::OUT),
-                    urgent: flags.contains(epoll::EventFlags::PRI),
-                    hangup: flags.intersects(epoll::EventFlags::HUP | epoll::EventFlags::ERR),
-                });
-            }
+            ready.extend(self.buffer.iter().filter_map(|event| self.ready(event)));
         }
+        ready[before..].sort_by_key(|entry| entry.priority);
         Ok(())
+    }
+
+    fn ready(&self, event: &epoll::Event) -> Option<Ready<T>> {
+        let (raw, generation) = split_data(event.data);
+        // A descriptor removed and another added under its number since: not this one's event.
+        let source = self.source(raw).filter(|source| source.generation == generation)?;
+        let flags = event.flags;
+        Some(Ready {
+            token: source.token,
+            priority: source.priority,
+            read: flags.contains(epoll::EventFlags::IN),
+            write: flags.contains(epoll::EventFlags::OUT),
+            urgent: flags.contains(epoll::EventFlags::PRI),
+            hangup: flags.intersects(epoll::EventFlags::HUP | epoll::EventFlags::ERR),
+        })
     }
 
     /// Like [`Reactor::wait`] without waiting, and only sources at least as urgent as `up_to`: lets a long round look

@@ -1,6 +1,7 @@
 //! The only unsafe code of the workspace: system calls that rustix does not offer safely.
 //! Each block states why it is sound; what leaves this module is safe to call.
 #![allow(unsafe_code)]
+pub mod mount;
 pub mod namespaces;
 pub mod process;
 pub mod signal;

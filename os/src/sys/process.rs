@@ -87,3 +87,31 @@ pub fn has_capability(capability: u32) -> bool {
     let bits = effective.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0);
     bits & 1u64.checked_shl(capability).unwrap_or(0) != 0
 }
+
+/// Run something that may block in a forked child, which ends with the status returned. The child has only this
+/// thread; it must not wait for locks of others, so callers are single-threaded or the work makes system calls only.
+pub fn offload(work: impl FnOnce() -> i32) -> Result<i32, Errno> {
+    // SAFETY: fork(2) has no preconditions; the child runs `work` and leaves with _exit, so nothing of the parent's
+    // is dropped or flushed twice.
+    let pid = check(unsafe { libc::fork() })?;
+    if pid != 0 {
+        return Ok(pid);
+    }
+    let status = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(101);
+    // SAFETY: _exit does not return and touches no state.
+    unsafe { libc::_exit(status) }
+}
+
+/// Give this thread a mount namespace of its own, whose mounts nobody else sees.
+pub fn unshare_mounts() -> Result<(), Errno> {
+    // SAFETY: no pointers; CLONE_NEWNS (with its CLONE_FS) concerns this thread alone.
+    check(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
+    use rustix::mount::{MountPropagationFlags, mount_change};
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+}
+
+/// Make a directory the root of this thread, after [`unshare_mounts`].
+pub fn chroot_thread(path: &str) -> Result<(), Errno> {
+    rustix::process::chroot(path)?;
+    rustix::process::chdir("/")
+}
