@@ -4,6 +4,9 @@
 //! with the behaviour it names switched off.
 
 mod descriptors;
+mod dropins;
+mod exec;
+mod jobs;
 mod kill;
 mod mounts;
 mod notification;
@@ -13,6 +16,7 @@ mod restart;
 mod sockets;
 mod timers;
 mod transient;
+mod units;
 
 use runstead_compat::machine::{Machine, Options, UnderTest};
 use runstead_compat::root;
@@ -33,6 +37,10 @@ const TOPICS: &[&[Scenario]] = &[
     paths::ALL,
     mounts::ALL,
     transient::ALL,
+    dropins::ALL,
+    jobs::ALL,
+    exec::ALL,
+    units::ALL,
 ];
 const BOOT_LIMIT: Duration = Duration::from_secs(90);
 
@@ -83,7 +91,8 @@ fn run(given: &Arguments) -> Result<bool, String> {
     }
     let under_test = UnderTest::from_env()?;
     let start = Instant::now();
-    let base = Options::new(under_test, root::debian13()?);
+    let mut base = Options::new(under_test, root::debian13()?);
+    base.shared_mounts = true;
     let (alone, shared): (Vec<&Planned>, Vec<&Planned>) = plans.iter().partition(|p| p.scenario.own_machine);
     let mut options = base.clone();
     options.files.extend(shared.iter().flat_map(|p| p.entries()));

@@ -154,7 +154,7 @@ pub const ALL: &[Scenario] = &[
                 "[Service]
                 Type=notify
                 NotifyAccess=main
-                ExecStart=/bin/sh -c '/t/@@/say.py STATUS=child; exec /t/@@/say.py READY=1 forever'",
+                ExecStart=/bin/sh -c '/t/@@/say.py STATUS=child wait:0.3; exec /t/@@/say.py READY=1 forever'",
             ),
         ],
         ("NotifyAccess=main", "NotifyAccess=all"),

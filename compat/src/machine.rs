@@ -24,10 +24,10 @@ const OUR_PLACE: &str = "/usr/lib/runstead/runstead";
 const REFERENCE_PLACE: &str = "/lib/systemd/systemd";
 
 /// Runs in the new namespaces, makes the root ready as a container manager does, and becomes PID 1.
-/// Arguments: root, staged files, terminal, dropped capabilities, then PID 1's environment, `--`, its words.
+/// Arguments: root, staged files, terminal, dropped capabilities, mount propagation, then PID 1's environment, `--`, its words.
 const PREPARE: &str = r#"
 set -e
-root=$1 staged=$2 terminal=$3 dropped=$4; shift 4
+root=$1 staged=$2 terminal=$3 dropped=$4 propagation=$5; shift 5
 mount --make-rprivate /
 scratch=$staged/scratch
 mkdir -p "$scratch"
@@ -59,6 +59,7 @@ mkdir -p .host
 pivot_root . .host
 umount -l /.host
 rmdir /.host 2>/dev/null || true
+[ "$propagation" = private ] || mount --make-rshared /
 ip link set lo up 2>/dev/null || true
 env=()
 while [ "$1" != -- ]; do env+=("$1"); shift; done
@@ -116,6 +117,9 @@ pub struct Options {
     pub files: Vec<(String, Entry)>,
     /// Extra `KEY=VALUE` for PID 1's environment.
     pub env: Vec<String>,
+    /// Whether mounts propagate into the mount namespaces that PID 1 makes and back, as PID 1 of a host itself
+    /// arranges and as a container's manager may. Without it the reference cannot pass credentials.
+    pub shared_mounts: bool,
     /// Extra arguments of PID 1.
     pub args: Vec<String>,
 }
@@ -123,7 +127,15 @@ pub struct Options {
 impl Options {
     /// Nothing extra.
     pub fn new(under_test: UnderTest, root: impl Into<PathBuf>) -> Options {
-        Options { under_test, root: root.into(), files: Vec::new(), env: Vec::new(), args: Vec::new() }
+        let root = root.into();
+        Options {
+            under_test,
+            root,
+            files: Vec::new(),
+            env: Vec::new(),
+            shared_mounts: false,
+            args: Vec::new(),
+        }
     }
 }
 
@@ -342,6 +354,7 @@ fn start(options: &Options, directory: &Path, cgroup: &Path) -> Result<(Child, C
     fs::create_dir_all(&harness).map_err(Error::on("create", &harness))?;
     let (console, terminal) = Console::open(&directory.join("console"))?;
     let again = || terminal.try_clone().map_err(Error::on("duplicate", &console.terminal));
+    let propagation = if options.shared_mounts { "shared" } else { "private" };
     let join = r#"echo 0 >"$1/cgroup.procs"; shift; exec "$@""#;
     let outer = Command::new("sh")
         .args(["-c", join, "boot"])
@@ -351,7 +364,7 @@ fn start(options: &Options, directory: &Path, cgroup: &Path) -> Result<(Child, C
         .args(["bash", "-c", PREPARE, "prepare"])
         .arg(&options.root)
         .arg(directory)
-        .args([console.terminal.as_str(), DROPPED])
+        .args([console.terminal.as_str(), DROPPED, propagation])
         .args(&environment)
         .arg("--")
         .arg(program)
