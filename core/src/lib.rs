@@ -10,6 +10,7 @@ pub mod engine;
 pub mod graph;
 pub mod jobs;
 pub mod names;
+pub mod plan;
 pub mod settings;
 pub mod unitfile;
 pub mod units;
