@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `reactor` | waits for descriptors, by priority; `timer` the clocks |
 //! | `signals`, `children`, `process` | signals as a descriptor, ended children, what `/proc` tells |
+//! | `spawn`, `users` | processes from plans; who they run as |
 //! | `cgroup` | the control group tree |
 //! | `socket` | sockets of socket units, connections, descriptor passing |
 //! | `mount` | early mounts, the mount table, autofs, swap, the last umount |
@@ -25,6 +26,7 @@ pub mod reactor;
 pub mod rundir;
 pub mod signals;
 pub mod socket;
+pub mod spawn;
 pub mod sys;
 pub mod timer;
 

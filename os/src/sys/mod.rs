@@ -2,8 +2,13 @@
 //! Each block states why it is sound; what leaves this module is safe to call.
 #![allow(unsafe_code)]
 pub mod mount;
+mod child;
+mod chown_tree;
+pub mod clone;
 pub mod namespaces;
 pub mod process;
+pub mod program;
+mod raw;
 pub mod signal;
 pub mod socket;
 

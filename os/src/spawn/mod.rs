@@ -1,0 +1,200 @@
+//! Makes processes: a plan becomes a program in shared memory, and a child made by clone3(2) interprets it.
+//!
+//! The manager never waits for the child: whether execve(2) was reached is told by a pipe that closes on exec
+//! ([`Child::exec_pipe`]), and what failed stands in the shared memory ([`Child::exec_result`]).
+//!
+//! A new setting needs a row in `core/plan` and, if no system call does it alone, an instruction in `sys::child`.
+mod assemble;
+mod encode;
+mod encode_mount;
+mod encode_stdio;
+mod fds;
+
+use crate::process::start_time;
+use crate::sys::clone::{How, Made, clone_child};
+use crate::sys::program::Program;
+use encode::{PROLOGUE, enable_join, encode};
+use fds::FdLayout;
+use runstead_core::plan::{ExitStatus, Plan};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::cell::Cell;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// From this many open descriptors on the child starts with a shared table, which it cuts before it copies.
+const SHARE_FILES_FROM: usize = 1000;
+
+/// Why there is no child, or what failed in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpawnError {
+    /// Index of the plan's step, or `None` when the child could not be made at all.
+    pub step: Option<usize>,
+    /// The directive (or "fork", "exec").
+    pub setting: &'static str,
+    /// The errno.
+    pub errno: i32,
+    /// The status the child exits with (as the reference's would).
+    pub exit_status: u8,
+}
+
+impl std::fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let why = std::io::Error::from_raw_os_error(self.errno);
+        let word = ExitStatus::word_of(self.exit_status).unwrap_or("?");
+        write!(f, "{}: {why} (status={}/{word})", self.setting, self.exit_status)
+    }
+}
+
+impl std::error::Error for SpawnError {}
+
+/// What is known of a child's set-up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExecResult {
+    /// The child is still at it (or hangs in a step).
+    Pending,
+    /// execve(2) succeeded, or the child was killed before it (its exit tells); these steps of the plan were weakened: setting and errno.
+    Done(Vec<(&'static str, i32)>),
+    /// A step failed; the child exits (or has exited) with this status.
+    Failed(SpawnError),
+}
+
+/// A child on its way to execve(2).
+#[derive(Debug)]
+pub struct Child {
+    /// Its PID.
+    pub pid: i32,
+    /// Its pidfd, unless the kernel has none (before 5.2).
+    pub pidfd: Option<OwnedFd>,
+    /// Clock ticks after boot (proc_pid_stat(5)): with the PID it names the process. 0 when it is gone already.
+    pub start_time: u64,
+    pipe: OwnedFd,
+    program: Program,
+    settings: Vec<&'static str>,
+}
+
+impl Child {
+    /// Becomes readable (hangs up) when execve succeeded or the child ended: then ask [`Child::exec_result`] and
+    /// drop this value.
+    pub fn exec_pipe(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+
+    /// How far it got; never blocks.
+    pub fn exec_result(&self) -> ExecResult {
+        let report = self.program.report();
+        let setting = |step: u16| self.settings.get(usize::from(step)).copied().unwrap_or("fork");
+        if let Some((step, errno, exit_status)) = report.failed {
+            let at = (step != PROLOGUE).then_some(usize::from(step));
+            return ExecResult::Failed(SpawnError { step: at, setting: setting(step), errno, exit_status });
+        }
+        match rustix::io::read(&self.pipe, &mut [0u8; 1]) {
+            Err(_) => ExecResult::Pending,
+            Ok(0) if report_again(&self.program) => self.exec_result(),
+            Ok(_) => ExecResult::Done(
+                report.weakened.into_iter().map(|(step, errno)| (setting(step), errno)).collect(),
+            ),
+        }
+    }
+}
+
+/// The child may have failed between the first look and the hang-up.
+fn report_again(program: &Program) -> bool {
+    program.report().failed.is_some()
+}
+
+/// What the manager knows about itself.
+#[derive(Debug)]
+pub struct Spawner {
+    /// The best way to make a child that works here; learnt on the way.
+    how: Cell<How>,
+}
+
+impl Default for Spawner {
+    fn default() -> Self {
+        Spawner { how: Cell::new(How::IntoCgroup) }
+    }
+}
+
+/// How one child is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Descriptors the manager has open, roughly: many make the child start with a shared table.
+    pub open_fds: usize,
+}
+
+impl Spawner {
+    /// Make the child. It fails here only when there is no child; what fails in the child comes by its exit status and
+    /// [`Child::exec_result`].
+    pub fn spawn(&self, plan: &Plan, options: Options) -> Result<Child, SpawnError> {
+        let (pipe, write_end) =
+            pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(|errno| no_child("fork", errno))?;
+        let share = options.open_fds >= SHARE_FILES_FROM;
+        let layout = FdLayout::new(plan, &[write_end.as_raw_fd()]);
+        let mut encoded = encode(plan, &layout, share).ok_or_else(|| no_child("fork", Errno::TOOBIG))?;
+        let cgroup = match &plan.cgroup {
+            Some(path) => Some(
+                open(path.as_str(), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                    .map_err(in_cgroup)?,
+            ),
+            None => None,
+        };
+        loop {
+            let how = self.how.get();
+            let joins_itself = how != How::IntoCgroup && cgroup.is_some();
+            if joins_itself {
+                enable_join(&mut encoded.code[encoded.join]);
+            }
+            let program =
+                Program::new(&encoded.code, &encoded.data).map_err(|errno| no_child("fork", errno))?;
+            match clone_child(&program, cgroup.as_ref().map(AsFd::as_fd), share, how) {
+                Ok(made) => return Ok(child_of(made, plan, pipe, program)),
+                Err(errno) if is_refusal(errno) && next_way(how).is_some() => {
+                    self.how.set(next_way(how).unwrap_or(How::Fork));
+                }
+                Err(errno) if cgroup.is_some() && how == How::IntoCgroup => return Err(in_cgroup(errno)),
+                Err(errno) => return Err(no_child("fork", errno)),
+            }
+        }
+    }
+
+    /// Which way children are made; anything but [`How::IntoCgroup`] deserves one line in the log.
+    pub fn how(&self) -> How {
+        self.how.get()
+    }
+}
+
+fn child_of(made: Made, plan: &Plan, pipe: OwnedFd, program: Program) -> Child {
+    Child {
+        pid: made.pid,
+        pidfd: made.pidfd,
+        start_time: start_time(made.pid).unwrap_or(0),
+        pipe,
+        program,
+        settings: plan.steps.iter().map(|step| step.setting).collect(),
+    }
+}
+
+/// The kernel or a seccomp filter does not know this call or these flags.
+fn is_refusal(errno: Errno) -> bool {
+    matches!(errno, Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG)
+}
+
+fn next_way(how: How) -> Option<How> {
+    match how {
+        How::IntoCgroup => Some(How::Clone3),
+        How::Clone3 => Some(How::Clone),
+        How::Clone => Some(How::Fork),
+        How::Fork => None,
+    }
+}
+
+fn no_child(setting: &'static str, errno: Errno) -> SpawnError {
+    let exit_status = ExitStatus::Memory.code();
+    SpawnError { step: None, setting, errno: errno.raw_os_error(), exit_status }
+}
+
+fn in_cgroup(errno: Errno) -> SpawnError {
+    let exit_status = ExitStatus::Cgroup.code();
+    SpawnError { step: None, setting: "Slice", errno: errno.raw_os_error(), exit_status }
+}
