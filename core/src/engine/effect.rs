@@ -176,6 +176,12 @@ pub enum Step {
         /// The unit's cgroup: the process must be in it, else the file must belong to root.
         cgroup: Option<Rc<str>>,
     },
+    /// Guess the main process of a forking service (`GuessMainPID=`): the only process of the cgroup, apart from
+    /// descendants of others in it; `ChainOutput::pid_file` and `ChainOutput::is_child` say what was found.
+    GuessMainPid {
+        /// Relative cgroup path.
+        cgroup: Rc<str>,
+    },
     /// Make a directory (and parents) for a mount point, socket or path unit (`MakeDirectory=`).
     MakeDirectory {
         /// Absolute path.

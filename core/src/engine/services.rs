@@ -157,13 +157,10 @@ impl Engine {
         hit
     }
 
-    /// Give a unit a new invocation id, and publish it below the run root.
+    /// Give a unit a new invocation id. Types whose units run processes publish it below the run root.
     pub fn new_invocation(&mut self, id: UnitId) -> Rc<str> {
         let text: Rc<str> = Rc::from(format!("{:016x}{:016x}", self.random_word(), self.random_word()));
-        let unit = self.unit_mut(id);
-        unit.invocation = Some(text.clone());
-        let path = format!("systemd/units/invocation:{}", unit.name);
-        self.run_tree(path, Some(RunEntry::Link(text.clone())));
+        self.unit_mut(id).invocation = Some(text.clone());
         text
     }
 

@@ -150,6 +150,8 @@ pub struct Unit {
     pub dynamic_uid: Option<u32>,
     /// Descriptors given at creation (`StandardInputFileDescriptor`, `ExtraFileDescriptors:NAME`).
     pub given_fds: Vec<(Rc<str>, super::effect::FdId)>,
+    /// Why it runs: `TRIGGER_*` and `MONITOR_*` for the environment of its processes.
+    pub activation: Option<Vec<(Rc<str>, Rc<str>)>>,
     pub(crate) announced: bool,
     pub(crate) loading: bool,
 }
@@ -189,6 +191,7 @@ impl Unit {
             frozen: false,
             dynamic_uid: None,
             given_fds: Vec::new(),
+            activation: None,
             announced: false,
             loading: false,
         }

@@ -8,17 +8,21 @@
 //!
 //! A type that has no machine yet stands in `inert` (see the aliases below).
 pub mod device;
+pub mod exec;
 pub mod inert;
+pub mod kill;
 pub mod machine;
 pub mod scope;
+pub mod service;
 pub mod slice;
+pub mod socket;
+mod socket_accept;
+mod socket_load;
 pub mod target;
 
 pub use inert as automount;
 pub use inert as mount;
 pub use inert as path;
-pub use inert as service;
-pub use inert as socket;
 pub use inert as swap;
 pub use inert as timer;
 

@@ -1,0 +1,121 @@
+//! The descriptor store (`FileDescriptorStoreMax=`) and the descriptors that a start passes on.
+use super::super::exec::say;
+use super::config;
+use super::state::{State, StoredFd};
+use super::{service, service_mut, set_state, settings};
+use crate::engine::Engine;
+use crate::engine::effect::{Effect, FdId, UnitId};
+use crate::engine::event::Notify;
+use crate::graph::Dependency;
+use std::rc::Rc;
+
+/// `FDSTORE=1` and `FDSTOREREMOVE=1`.
+pub(super) fn told(e: &mut Engine, id: UnitId, n: &Notify) {
+    if n.fd_store_remove {
+        match &n.fd_name {
+            Some(name) => remove(e, id, |stored| stored.name == *name),
+            None => say(e, id, 4, "FDSTOREREMOVE= is set but FDNAME= is not, ignoring."),
+        }
+        for &fd in &n.fds {
+            e.close_fd(fd);
+        }
+        return;
+    }
+    let name: Rc<str> = n.fd_name.clone().unwrap_or_else(|| Rc::from("stored"));
+    for &fd in &n.fds {
+        add(e, id, fd, name.clone(), !n.no_poll);
+    }
+}
+
+fn add(e: &mut Engine, id: UnitId, fd: FdId, name: Rc<str>, poll: bool) {
+    let max = config::fd_store_max(&settings(e, id));
+    if service(e, id).fd_store.len() >= max {
+        if max > 0 {
+            let text =
+                format!("Service reached limit of {max} for file descriptor store, closing descriptor.");
+            say(e, id, 4, &text);
+        }
+        return e.close_fd(fd);
+    }
+    e.own_fd(fd, id);
+    service_mut(e, id).fd_store.push(StoredFd { fd, name, poll });
+    if poll {
+        e.emit(Effect::PollFd { fd, on: true, accept: false });
+    }
+}
+
+fn remove(e: &mut Engine, id: UnitId, which: impl Fn(&StoredFd) -> bool) {
+    let stored = std::mem::take(&mut service_mut(e, id).fd_store);
+    let (gone, kept) = stored.into_iter().partition::<Vec<_>, _>(|stored| which(stored));
+    service_mut(e, id).fd_store = kept;
+    for stored in gone {
+        e.close_fd(stored.fd);
+    }
+}
+
+/// A stored descriptor became ready: the other side hung up, so it is of no use any more.
+pub(super) fn fd_ready(e: &mut Engine, id: UnitId, fd: FdId, hangup: bool) {
+    if hangup {
+        remove(e, id, |stored| stored.fd == fd);
+        unpin(e, id);
+    } else {
+        // Only a hang-up is waited for; data is for the service.
+        e.emit(Effect::PollFd { fd, on: false, accept: false });
+    }
+}
+
+/// `dead-resources-pinned` ends with the last descriptor.
+fn unpin(e: &mut Engine, id: UnitId) {
+    let s = service(e, id);
+    if s.state == State::DeadResourcesPinned && s.fd_store.is_empty() {
+        set_state(e, id, State::Dead);
+    }
+}
+
+/// Close what the store holds (`CleanUnit` with `fdstore`, or the unit leaves memory).
+pub(super) fn clear(e: &mut Engine, id: UnitId) {
+    remove(e, id, |_| true);
+    unpin(e, id);
+}
+
+/// The service is down: what the store holds goes, unless it is kept or a restart is on its way.
+pub(super) fn release_if_idle(e: &mut Engine, id: UnitId) {
+    match config::fd_store_preserve(&settings(e, id)) {
+        "yes" => {}
+        "no" => clear(e, id),
+        _ if super::restart_job_pending(e, id) => {}
+        _ => clear(e, id),
+    }
+}
+
+/// Close the connection that an `Accept=yes` socket gave.
+pub fn close_connection(e: &mut Engine, id: UnitId) {
+    let Some(connection) = service_mut(e, id).connection.take() else { return };
+    if let Some(fd) = connection.fd {
+        e.close_fd(fd);
+    }
+    super::super::socket::connection_ended(e, connection.socket, connection.source.as_deref());
+}
+
+/// What a main process gets from descriptor 3 on: the sockets' descriptors, then the stored ones, with their names.
+pub fn to_pass(e: &Engine, id: UnitId) -> Vec<(FdId, Rc<str>)> {
+    let s = service(e, id);
+    if let Some(fd) = s.connection.as_ref().and_then(|connection| connection.fd) {
+        let mut fds = vec![(fd, Rc::from("connection"))];
+        fds.extend(stored(e, id));
+        return fds;
+    }
+    let unit = e.unit(id);
+    let mut fds = Vec::new();
+    for socket in unit.dependencies(Dependency::TriggeredBy) {
+        if e.unit(socket).unit_type() == crate::names::UnitType::Socket {
+            fds.extend(super::super::socket::descriptors(e, socket));
+        }
+    }
+    fds.extend(stored(e, id));
+    fds
+}
+
+fn stored(e: &Engine, id: UnitId) -> impl Iterator<Item = (FdId, Rc<str>)> + '_ {
+    service(e, id).fd_store.iter().map(|stored| (stored.fd, stored.name.clone()))
+}
