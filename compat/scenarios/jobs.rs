@@ -94,7 +94,7 @@ pub const ALL: &[Scenario] = &[
         |c| {
             let mut client = c.machine().spawn(&["systemctl", "start", &c.text("@@a.service")])?;
             c.until("the job", || {
-                Ok(c.show("@@a.service", "Job")? != "" && c.has("@@a.service", "SubState", "start")?)
+                Ok(!c.show("@@a.service", "Job")?.is_empty() && c.has("@@a.service", "SubState", "start")?)
             })?;
             let job = c.show("@@a.service", "Job")?;
             c.ok(&format!("systemctl cancel {job}"))?;

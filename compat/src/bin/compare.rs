@@ -1,0 +1,93 @@
+//! Boots the reference and runstead on one root and prints where they differ; fails on what `COMPAT.md` does not list.
+//!
+//! `compare [--boots N] [--reference-only]`: N boots of ours (default 1) have to give one and the same set;
+//! with `--reference-only` the reference takes our place, which shows that it is deterministic here.
+
+use runstead_compat::compare::{Difference, MOST, Snapshot, unlisted};
+use runstead_compat::machine::{Machine, Options, UnderTest};
+use runstead_compat::{Error, Result, root};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+const BOOT_LIMIT: Duration = Duration::from_secs(90);
+/// From `running` to the look at it: services that end by themselves have done so.
+const SETTLE: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    match compare() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("compare: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare() -> Result<bool> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let boots = match words.iter().position(|w| w == "--boots").and_then(|at| words.get(at + 1)) {
+        Some(n) => n.parse::<usize>().map_err(Error::on("read --boots", n))?,
+        None => 1,
+    };
+    let second =
+        if words.iter().any(|w| w == "--reference-only") { UnderTest::Systemd } else { UnderTest::Ours };
+    let root = root::debian13()?;
+    let mut reference = boot(UnderTest::Systemd, &root)?;
+    let mut ours = boot(second, &root)?;
+    let reference = look("the reference", &mut reference)?;
+    let first = look("ours", &mut ours)?;
+    drop(ours);
+    let mut good = judge(&reference, &first)?;
+    for n in 2..=boots {
+        let again = look(&format!("ours, boot {n}"), &mut boot(second, &root)?)?;
+        let moved = first.differences(&again);
+        print(&moved, "boot 1", &format!("boot {n}"));
+        good &= moved.is_empty();
+    }
+    Ok(good)
+}
+
+fn boot(under_test: UnderTest, root: &Path) -> Result<Machine> {
+    Machine::boot(&Options::new(under_test, root))
+}
+
+fn look(who: &str, machine: &mut Machine) -> Result<Snapshot> {
+    let state = machine.wait_running(BOOT_LIMIT).map_err(|e| Error::new(format!("{who}: {e}")))?;
+    std::thread::sleep(SETTLE);
+    let seen =
+        Snapshot::take(machine).map_err(|e| Error::new(format!("{who}: {e}\n{}", machine.diagnosis())))?;
+    let entries: usize = seen.entries.values().map(Vec::len).sum();
+    println!("{who}: {state}, {} units, {entries} entries under /run/systemd", seen.units.len());
+    Ok(seen)
+}
+
+fn judge(reference: &Snapshot, ours: &Snapshot) -> Result<bool> {
+    let found = reference.differences(ours);
+    print(&found, "reference", "ours");
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../COMPAT.md");
+    let list = if found.is_empty() {
+        String::new()
+    } else {
+        std::fs::read_to_string(&list).map_err(Error::on("read", list))?
+    };
+    let bad = unlisted(&found, &list);
+    for difference in &bad {
+        let why = if difference.active_state { "an active state" } else { "not in COMPAT.md" };
+        println!("not tolerated ({why}): {}", difference.subject);
+    }
+    let failed = ours.failed();
+    if !failed.is_empty() {
+        println!("failed units: {}", failed.join(" "));
+    }
+    println!("{} differences, {} not tolerated, at most {MOST} allowed", found.len(), bad.len());
+    Ok(bad.is_empty() && found.len() <= MOST && failed.is_empty())
+}
+
+fn print(differences: &[Difference], left: &str, right: &str) {
+    for d in differences {
+        let side = |s: &str| if s.is_empty() { "absent".to_owned() } else { s.to_owned() };
+        println!("{}\n    {left}: {}\n    {right}: {}", d.subject, side(&d.reference), side(&d.ours));
+    }
+}
