@@ -52,6 +52,8 @@ pub enum Value {
     },
     /// Data.
     Bytes(Rc<[u8]>),
+    /// Conditions or asserts in file order: directive name, and value with `|` and `!` before it.
+    Checks(Rc<[(Rc<str>, Rc<str>)]>),
     /// Exit statuses (0..=255) and signals.
     ExitSet {
         /// Statuses.
@@ -233,6 +235,23 @@ impl Settings {
     pub fn timers(&self) -> &[(Rc<str>, Rc<str>)] {
         match self.get(ids::ON_CALENDAR) {
             Some(Value::Timers(timers)) => timers,
+            _ => &[],
+        }
+    }
+
+    /// `Condition*=` lines in file order: directive name, and value with `|` and `!` before it.
+    pub fn conditions(&self) -> &[(Rc<str>, Rc<str>)] {
+        self.checks(ids::CONDITION_PATH_EXISTS)
+    }
+
+    /// `Assert*=` lines, as [`Settings::conditions`].
+    pub fn asserts(&self) -> &[(Rc<str>, Rc<str>)] {
+        self.checks(ids::ASSERT_PATH_EXISTS)
+    }
+
+    fn checks(&self, id: DirectiveId) -> &[(Rc<str>, Rc<str>)] {
+        match self.get(id) {
+            Some(Value::Checks(checks)) => checks,
             _ => &[],
         }
     }

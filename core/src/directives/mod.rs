@@ -4,7 +4,9 @@
 //! constants (`ids::EXEC_START`), `kind` what values look like, `words` the words of enumerations.
 
 pub mod acts;
+mod finish;
 pub mod kind;
+mod load;
 pub mod parse;
 pub mod section;
 mod table;
@@ -12,6 +14,7 @@ pub mod words;
 
 pub use acts::{Acts, Weight};
 pub use kind::Kind;
+pub use load::{Loaded, load, load_manager};
 pub use section::Sections;
 pub use table::{COUNT, ROWS, Row};
 

@@ -63,7 +63,7 @@ rows! { from super::trigger::END;
     AMBIENT_CAPABILITIES = EXEC, "AmbientCapabilities", Capabilities, Bits(0), Must, "BOUNDINGSET";
     TIMER_SLACK_NSEC = EXEC, "TimerSlackNSec", Nanoseconds, Unset, Plan, "NANOSECONDS";
     NO_NEW_PRIVILEGES = EXEC, "NoNewPrivileges", Bool, Bool(false), Hardening, "BOOLEAN";
-    KEYRING_MODE = EXEC, "KeyringMode", Words(&words::KEYRING_MODE), Unset, Hardening, "OTHER";
+    KEYRING_MODE = EXEC, "KeyringMode", Words(&words::KEYRING_MODE), Word("private"), Hardening, "OTHER";
     PROTECT_PROC = EXEC, "ProtectProc", Words(&words::PROTECT_PROC), Word("default"), Hardening, "OTHER";
     PROC_SUBSET = EXEC, "ProcSubset", Words(&words::PROC_SUBSET), Word("all"), Hardening, "OTHER";
     SYSTEM_CALL_FILTER = EXEC, "SystemCallFilter", SystemCalls, Unset, Hardening, "SYSCALLS";
