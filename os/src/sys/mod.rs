@@ -1,11 +1,12 @@
 //! The only unsafe code of the workspace: system calls that rustix does not offer safely.
 //! Each block states why it is sound; what leaves this module is safe to call.
 #![allow(unsafe_code)]
-pub mod mount;
 mod child;
 mod chown_tree;
 pub mod clone;
+pub mod mount;
 pub mod namespaces;
+pub mod power;
 pub mod process;
 pub mod program;
 mod raw;

@@ -1,0 +1,230 @@
+//! Generators (systemd.generator(7), systemd.environment-generator(7)): programs that write units before units are read.
+//!
+//! They run side by side. `start` returns at once and the caller sees their ends among its children; `run` waits, for
+//! the boot, when there is nothing else to do.
+use crate::error::{Attempt, OsError};
+use runstead_core::engine::event::Pid;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest time that generators get together.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Which programs to run, where they write, and what they are told.
+#[derive(Debug, Clone, Default)]
+pub struct Generators {
+    /// Directories with programs, most important first; a file in an earlier one hides its namesakes.
+    pub dirs: Vec<String>,
+    /// `normal`, `early`, `late` output directories.
+    pub output: [String; 3],
+    /// Their environment.
+    pub environment: Vec<(String, String)>,
+}
+
+/// Generators that run.
+#[derive(Debug, Default)]
+pub struct Running {
+    /// Process and program.
+    pub processes: BTreeMap<Pid, String>,
+    /// What could not be started, or failed.
+    pub failures: Vec<String>,
+}
+
+impl Running {
+    /// Note that a process ended; whether it was one of these.
+    pub fn ended(&mut self, pid: Pid, success: bool, how: &str) -> bool {
+        let Some(program) = self.processes.remove(&pid) else { return false };
+        if !success {
+            self.failures.push(format!("{program} failed ({how})"));
+        }
+        true
+    }
+
+    /// Whether all have ended.
+    pub fn done(&self) -> bool {
+        self.processes.is_empty()
+    }
+}
+
+impl Generators {
+    /// Those of the system manager.
+    pub fn system(run_root: &str, environment: Vec<(String, String)>) -> Generators {
+        let dir = |name: &str| format!("{run_root}/systemd/{name}");
+        Generators {
+            dirs: vec![
+                dir("system-generators"),
+                "/etc/systemd/system-generators".into(),
+                "/usr/local/lib/systemd/system-generators".into(),
+                "/usr/lib/systemd/system-generators".into(),
+            ],
+            output: [dir("generator"), dir("generator.early"), dir("generator.late")],
+            environment,
+        }
+    }
+
+    /// Those of a user manager.
+    pub fn user(runtime: &str, environment: Vec<(String, String)>) -> Generators {
+        let dir = |name: &str| format!("{runtime}/systemd/{name}");
+        Generators {
+            dirs: vec![
+                "/run/systemd/user-generators".into(),
+                "/etc/systemd/user-generators".into(),
+                "/usr/local/lib/systemd/user-generators".into(),
+                "/usr/lib/systemd/user-generators".into(),
+            ],
+            output: [dir("generator"), dir("generator.early"), dir("generator.late")],
+            environment,
+        }
+    }
+
+    /// Empty the output directories and start all programs.
+    pub fn start(&self) -> Result<Running, OsError> {
+        for dir in &self.output {
+            empty_directory(dir)?;
+        }
+        let mut running = Running::default();
+        for program in programs(&self.dirs) {
+            let mut command = Command::new(&program);
+            command
+                .args(&self.output)
+                .env_clear()
+                .envs(self.environment.iter().map(|(name, value)| (name, value)));
+            command.stdin(Stdio::null()).process_group(0).current_dir("/");
+            match command.spawn() {
+                Ok(child) => {
+                    running.processes.insert(child.id().cast_signed(), program);
+                }
+                Err(error) => running.failures.push(format!("{program}: {error}")),
+            }
+        }
+        Ok(running)
+    }
+
+    /// Start all, wait for all, remove the output directories that stayed empty; what failed.
+    pub fn run(&self) -> Result<Vec<String>, OsError> {
+        let mut running = self.start()?;
+        let end = Instant::now() + LIMIT;
+        while !running.done() {
+            let pids: Vec<Pid> = running.processes.keys().copied().collect();
+            let mut any = false;
+            for pid in pids {
+                if let Some(exit) = crate::children::reap(pid)? {
+                    any = true;
+                    let good = exit == runstead_core::engine::event::Exit::Status(0);
+                    running.ended(pid, good, &format!("{exit:?}"));
+                }
+            }
+            if Instant::now() > end {
+                running.kill();
+            }
+            if !any {
+                std::thread::sleep(Duration::from_micros(500));
+            }
+        }
+        self.tidy();
+        Ok(running.failures)
+    }
+
+    /// Remove output directories in which nothing was written.
+    pub fn tidy(&self) {
+        for dir in &self.output {
+            // Refused when there is something in it, which is what we want.
+            let _ = fs::remove_dir(dir);
+        }
+    }
+}
+
+impl Running {
+    /// They take too long.
+    pub fn kill(&mut self) {
+        for (pid, program) in &self.processes {
+            if crate::process::kill(*pid, libc::SIGKILL, None).is_ok() {
+                self.failures.push(format!("{program} took more than {} s and was killed", LIMIT.as_secs()));
+            }
+        }
+    }
+}
+
+/// Environment generators print `NAME=VALUE` lines; each sees what those before it printed.
+pub fn environment(dirs: &[String], base: &[String]) -> Vec<String> {
+    let mut block: Vec<String> = base.to_vec();
+    for program in programs(dirs) {
+        let mut command = Command::new(&program);
+        command.env_clear().envs(block.iter().filter_map(|line| line.split_once('='))).stdin(Stdio::null());
+        let Ok(output) = command.output() else { continue };
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            if let Some((name, _)) = line.split_once('=') {
+                block.retain(|old| old.split_once('=').is_none_or(|(other, _)| other != name));
+                block.push(line.to_owned());
+            }
+        }
+    }
+    block
+}
+
+/// Executable files by name, the first directory that has a name decides; `/dev/null` and empty files mask.
+fn programs(dirs: &[String]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut found = BTreeMap::new();
+    for dir in dirs {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            let runs = fs::metadata(entry.path())
+                .is_ok_and(|data| data.is_file() && data.len() > 0 && data.permissions().mode() & 0o111 != 0);
+            if runs {
+                found.insert(name, entry.path().to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.into_values().collect()
+}
+
+fn empty_directory(dir: &str) -> Result<(), OsError> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).attempt("empty", dir);
+        }
+        _ => {}
+    }
+    fs::create_dir_all(Path::new(dir)).attempt("make directory", dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(dir: &Path, name: &str, text: &str) {
+        fs::write(dir.join(name), text).unwrap();
+        fs::set_permissions(dir.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn generators_write_and_failures_are_told() {
+        let base = std::env::temp_dir().join(format!("runstead-generators-{}", std::process::id()));
+        let programs = base.join("programs");
+        fs::create_dir_all(&programs).unwrap();
+        script(&programs, "good", "#!/bin/sh\necho $SYSTEMD_SCOPE > $1/a.service\n");
+        script(&programs, "bad", "#!/bin/sh\nexit 3\n");
+        let out = |name: &str| base.join(name).to_string_lossy().into_owned();
+        let generators = Generators {
+            dirs: vec![programs.to_string_lossy().into_owned()],
+            output: [out("normal"), out("early"), out("late")],
+            environment: vec![("SYSTEMD_SCOPE".into(), "system".into())],
+        };
+        let failures = generators.run().unwrap();
+        assert_eq!(fs::read_to_string(base.join("normal/a.service")).unwrap(), "system\n");
+        assert!(
+            !base.join("late").exists() && failures.len() == 1 && failures[0].contains("bad"),
+            "{failures:?}"
+        );
+        fs::remove_dir_all(base).unwrap();
+    }
+}
