@@ -5,6 +5,7 @@
 //! [`engine::effect::Effect`]s. The same events give the same effects, to the byte.
 #![forbid(unsafe_code)]
 
+pub mod conditions;
 pub mod directives;
 pub mod engine;
 pub mod graph;

@@ -25,6 +25,7 @@ pub mod signal;
 pub mod span;
 pub mod syscall_groups;
 pub mod syscalls;
+pub mod version;
 
 use std::fmt;
 
