@@ -1,0 +1,79 @@
+//! Error names: clients branch on them, so they are the reference's.
+use runstead_core::engine::effect::{Failure, FailureKind};
+
+/// An error for a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// D-Bus error name.
+    pub name: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+impl Error {
+    /// An error of that name.
+    pub fn new(name: &'static str, message: impl Into<String>) -> Error {
+        Error { name, message: message.into() }
+    }
+
+    /// `org.freedesktop.DBus.Error.InvalidArgs`.
+    pub fn invalid_args(message: impl Into<String>) -> Error {
+        Error::new("org.freedesktop.DBus.Error.InvalidArgs", message)
+    }
+
+    /// `org.freedesktop.DBus.Error.UnknownMethod`.
+    pub fn unknown_method(member: &str, interface: &str) -> Error {
+        Error::new(
+            "org.freedesktop.DBus.Error.UnknownMethod",
+            format!("Unknown method {member} or interface {interface}."),
+        )
+    }
+
+    /// `org.freedesktop.DBus.Error.UnknownObject`.
+    pub fn unknown_object(path: &str) -> Error {
+        Error::new("org.freedesktop.DBus.Error.UnknownObject", format!("Unknown object '{path}'."))
+    }
+}
+
+impl From<&Failure> for Error {
+    fn from(failure: &Failure) -> Error {
+        Error::new(error_name(failure.kind), &*failure.message)
+    }
+}
+
+/// The D-Bus error name of a refusal by the engine.
+pub fn error_name(kind: FailureKind) -> &'static str {
+    use FailureKind::*;
+    match kind {
+        NoSuchUnit => "org.freedesktop.systemd1.NoSuchUnit",
+        NoSuchJob => "org.freedesktop.systemd1.NoSuchJob",
+        NoUnitForPid => "org.freedesktop.systemd1.NoUnitForPID",
+        UnitExists => "org.freedesktop.systemd1.UnitExists",
+        LoadFailed => "org.freedesktop.systemd1.LoadFailed",
+        BadUnitSetting => "org.freedesktop.systemd1.BadUnitSetting",
+        UnitMasked => "org.freedesktop.systemd1.UnitMasked",
+        UnitGenerated => "org.freedesktop.systemd1.UnitGenerated",
+        UnitLinked => "org.freedesktop.systemd1.UnitLinked",
+        JobTypeNotApplicable => "org.freedesktop.systemd1.JobTypeNotApplicable",
+        NoIsolation => "org.freedesktop.systemd1.NoIsolation",
+        OnlyByDependency => "org.freedesktop.systemd1.OnlyByDependency",
+        TransactionIsDestructive => "org.freedesktop.systemd1.TransactionIsDestructive",
+        TransactionJobsConflicting => "org.freedesktop.systemd1.TransactionJobsConflicting",
+        TransactionOrderIsCyclic => "org.freedesktop.systemd1.TransactionOrderIsCyclic",
+        NoSuchProcess => "org.freedesktop.systemd1.NoSuchProcess",
+        NotReferenced => "org.freedesktop.systemd1.NotReferenced",
+        UnitInactive => "org.freedesktop.systemd1.UnitInactive",
+        FreezeCancelled => "org.freedesktop.systemd1.FreezeCancelled",
+        FileExists => "org.freedesktop.DBus.Error.FileExists",
+        NotSupported => "org.freedesktop.DBus.Error.NotSupported",
+        InvalidArgs => "org.freedesktop.DBus.Error.InvalidArgs",
+        AccessDenied => "org.freedesktop.DBus.Error.AccessDenied",
+        LimitsExceeded => "org.freedesktop.DBus.Error.LimitsExceeded",
+        Busy => "System.Error.EBUSY",
+        ScopeNotRunning => "org.freedesktop.systemd1.ScopeNotRunning",
+        ShuttingDown => "org.freedesktop.systemd1.ShuttingDown",
+        Io => "org.freedesktop.DBus.Error.IOError",
+        NothingToClean => "org.freedesktop.systemd1.NothingToClean",
+        UnitBusy => "org.freedesktop.systemd1.UnitBusy",
+    }
+}
