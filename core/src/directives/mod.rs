@@ -8,6 +8,7 @@ mod finish;
 pub mod kind;
 mod load;
 pub mod parse;
+pub mod property;
 pub mod section;
 mod table;
 pub mod words;
@@ -15,6 +16,7 @@ pub mod words;
 pub use acts::{Acts, Weight};
 pub use kind::Kind;
 pub use load::{Loaded, load, load_manager};
+pub use property::{NotSettable, PropertyValue, transient_text};
 pub use section::Sections;
 pub use table::{COUNT, ROWS, Row};
 
