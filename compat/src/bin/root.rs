@@ -1,0 +1,17 @@
+//! Installs what the harness needs and builds the Debian root if the cache has none; prints the root's path.
+
+use runstead_compat::root::{debian13, install_host_programs};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match install_host_programs().and_then(|()| debian13()) {
+        Ok(path) => {
+            println!("{}", path.display());
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("root: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
