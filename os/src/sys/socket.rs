@@ -104,3 +104,12 @@ pub fn message_queue(name: &std::ffi::CStr, mode: u32, limits: Option<(i64, i64)
     // SAFETY: the kernel just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
+
+/// Remove a message queue (mq_unlink(3)).
+pub fn remove_message_queue(name: &std::ffi::CStr) -> Result<(), Errno> {
+    let bytes = name.to_bytes_with_nul();
+    let bytes = bytes.strip_prefix(b"/").unwrap_or(bytes);
+    // SAFETY: the name is NUL-terminated.
+    let result = unsafe { libc::syscall(libc::SYS_mq_unlink, bytes.as_ptr()) };
+    if result < 0 { Err(last_errno()) } else { Ok(()) }
+}
