@@ -19,6 +19,8 @@ pub mod socket;
 mod socket_accept;
 mod socket_load;
 pub mod target;
+#[cfg(test)]
+mod test_world;
 
 pub use inert as automount;
 pub use inert as mount;
