@@ -20,6 +20,7 @@ pub mod container;
 pub mod error;
 pub mod generators;
 pub mod handover;
+pub mod host;
 pub mod identity;
 pub mod loader;
 pub mod mount;
