@@ -100,6 +100,8 @@ impl UnderTest {
 pub enum Entry {
     /// A file with this text and mode.
     File(String, u32),
+    /// A program.
+    Program(Vec<u8>),
     /// A symbolic link to this target.
     Link(String),
     /// A directory with this mode.
@@ -120,6 +122,8 @@ pub struct Options {
     /// Whether mounts propagate into the mount namespaces that PID 1 makes and back, as PID 1 of a host itself
     /// arranges and as a container's manager may. Without it the reference cannot pass credentials.
     pub shared_mounts: bool,
+    /// A program (and its first arguments) that is started instead and executes PID 1, which it gets as arguments.
+    pub before: Vec<String>,
     /// Extra arguments of PID 1.
     pub args: Vec<String>,
 }
@@ -128,14 +132,8 @@ impl Options {
     /// Nothing extra.
     pub fn new(under_test: UnderTest, root: impl Into<PathBuf>) -> Options {
         let root = root.into();
-        Options {
-            under_test,
-            root,
-            files: Vec::new(),
-            env: Vec::new(),
-            shared_mounts: false,
-            args: Vec::new(),
-        }
+        let (files, env, before, args) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Options { under_test, root, files, env, shared_mounts: false, before, args }
     }
 }
 
@@ -367,6 +365,7 @@ fn start(options: &Options, directory: &Path, cgroup: &Path) -> Result<(Child, C
         .args([console.terminal.as_str(), DROPPED, propagation])
         .args(&environment)
         .arg("--")
+        .args(&options.before)
         .arg(program)
         .args(&options.args)
         .stdin(again()?)
@@ -384,6 +383,7 @@ fn stage(staged: &Path, path: &str, entry: &Entry) -> Result<()> {
     let mode = |m: u32| fs::set_permissions(&place, fs::Permissions::from_mode(m));
     match entry {
         Entry::File(text, m) => fs::write(&place, text).and_then(|()| mode(*m)),
+        Entry::Program(bytes) => fs::write(&place, bytes).and_then(|()| mode(0o755)),
         Entry::Link(target) => symlink(target, &place),
         Entry::Directory(m) => fs::create_dir_all(&place).and_then(|()| mode(*m)),
     }

@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("programs", &["core", "wire", "api", "os", "manager"]),
     ("sim", &["core", "wire", "api"]),
     ("compat", &[]),
-    ("bench", &[]),
+    ("bench", &["compat"]),
     ("xtask", &[]),
 ];
 
