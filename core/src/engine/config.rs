@@ -1,6 +1,8 @@
 //! What the manager is told once, when it starts: `system.conf`/`user.conf`, its command line and its surroundings.
 use super::clock::Usec;
 use crate::names::UnitName;
+use crate::values::calendar::Zone;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
@@ -52,6 +54,8 @@ pub struct ManagerConfig {
     pub initrd_at: Usec,
     /// See `kernel_at`.
     pub userspace_at: Usec,
+    /// The local time zone: bytes of its zone file (tzfile(5)); empty: UTC.
+    pub zone_file: Rc<[u8]>,
     /// `CtrlAltDelBurstAction=` and the unit to start for a failure that asks for it.
     pub default_target: Option<UnitName>,
 }
@@ -83,7 +87,19 @@ impl Default for ManagerConfig {
             kernel_at: 0,
             initrd_at: 0,
             userspace_at: 0,
+            zone_file: Rc::from([]),
             default_target: None,
+        }
+    }
+}
+
+impl ManagerConfig {
+    /// The time zone of a calendar event. Only UTC and the local zone are known here; another name means the local zone.
+    pub fn zone(&self, zone: &Zone) -> TimeZone {
+        match zone {
+            Zone::Utc => TimeZone::UTC,
+            _ if self.zone_file.is_empty() => TimeZone::UTC,
+            _ => TimeZone::tzif("local", &self.zone_file).unwrap_or(TimeZone::UTC),
         }
     }
 }

@@ -182,6 +182,8 @@ pub enum Step {
         /// Relative cgroup path.
         cgroup: Rc<str>,
     },
+    /// Read when the stamp file of a persistent timer was touched (`ChainOutput::stamp`).
+    ReadStamp,
     /// Make a directory (and parents) for a mount point, socket or path unit (`MakeDirectory=`).
     MakeDirectory {
         /// Absolute path.

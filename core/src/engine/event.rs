@@ -214,6 +214,8 @@ pub struct ChainOutput {
     pub pid_file: Option<Result<Pid, Rc<str>>>,
     /// Whether [`ChainOutput::pid_file`]'s process is a child of ours.
     pub is_child: bool,
+    /// What a `Step::ReadStamp` found: the modification time, `None` when there is no stamp.
+    pub stamp: Option<Usec>,
     /// The uid that `DynamicUser=` was given.
     pub dynamic_uid: Option<u32>,
     /// What the ledger gets: setting and reason, for each thing that was weakened or skipped.

@@ -292,6 +292,17 @@ pub fn need_mounts_for(e: &mut Engine, id: UnitId, path: &str, required: bool, o
     entry.1 = entry.1.with(origin);
 }
 
+/// Default dependencies of a unit that starts others: before its target, after early boot, down with the system.
+pub fn add_trigger_defaults(e: &mut Engine, id: UnitId, target: &str) {
+    e.add_dependency_by_name(id, Dependency::Before, &known_name(target), Origins::DEFAULT);
+    if !e.config.user {
+        let sysinit = e.ensure(&known_name("sysinit.target"));
+        e.add_two(id, Dependency::After, Dependency::Requires, sysinit, Origins::DEFAULT);
+    }
+    let shutdown = e.ensure(&known_name("shutdown.target"));
+    e.add_two(id, Dependency::Before, Dependency::Conflicts, shutdown, Origins::DEFAULT);
+}
+
 /// Dependencies that settings of execution imply (systemd.exec(5), "Implicit dependencies").
 pub fn add_exec_dependencies(e: &mut Engine, id: UnitId) {
     let s = e.unit(id).settings.clone();

@@ -36,4 +36,4 @@ macro_rules! inert {
     )* };
 }
 
-inert!(Mount "mounted", Swap "active", Automount "waiting", Timer "waiting", Path "waiting");
+inert!(Mount "mounted", Swap "active", Automount "waiting");

@@ -12,6 +12,7 @@ pub mod exec;
 pub mod inert;
 pub mod kill;
 pub mod machine;
+pub mod path;
 pub mod scope;
 pub mod service;
 pub mod slice;
@@ -19,14 +20,13 @@ pub mod socket;
 mod socket_accept;
 mod socket_load;
 pub mod target;
+pub mod timer;
 #[cfg(test)]
 mod test_world;
 
 pub use inert as automount;
 pub use inert as mount;
-pub use inert as path;
 pub use inert as swap;
-pub use inert as timer;
 
 pub use machine::{Machine, OfKind, UnitKind};
 

@@ -1,5 +1,5 @@
 //! Verification of socket units and the dependencies that follow from their settings (systemd.socket(5)).
-use super::exec::{self, known_name, say};
+use super::exec::{self, say};
 use super::socket::{Socket, accepts};
 use super::{LoadProblem, socket};
 use crate::directives::ids;
@@ -42,20 +42,9 @@ pub(super) fn loaded(e: &mut Engine, id: UnitId) -> Result<(), LoadProblem> {
         exec::add_exec_dependencies(e, id);
     }
     if s.bool(ids::DEFAULT_DEPENDENCIES) {
-        default_dependencies(e, id);
+        exec::add_trigger_defaults(e, id, "sockets.target");
     }
     Ok(())
-}
-
-fn default_dependencies(e: &mut Engine, id: UnitId) {
-    let sockets = e.ensure(&known_name("sockets.target"));
-    e.add_dependency(id, Dependency::Before, sockets, Origins::DEFAULT);
-    if !e.config.user {
-        let sysinit = e.ensure(&known_name("sysinit.target"));
-        e.add_two(id, Dependency::After, Dependency::Requires, sysinit, Origins::DEFAULT);
-    }
-    let shutdown = e.ensure(&known_name("shutdown.target"));
-    e.add_two(id, Dependency::Before, Dependency::Conflicts, shutdown, Origins::DEFAULT);
 }
 
 /// `TriggerLimit*=` and `PollLimit*=`; the defaults depend on `Accept=`.

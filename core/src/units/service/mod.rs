@@ -202,6 +202,8 @@ fn forget_processes(e: &mut Engine, id: UnitId) {
     let s = service_mut(e, id);
     s.main_command = None;
     s.awaiting_pid_file = false;
+    // The engine lets the cgroup go with the unit: the next start makes it anew.
+    s.populated = false;
     fdstore::close_connection(e, id);
 }
 
