@@ -17,6 +17,7 @@
 pub mod cgroup;
 pub mod children;
 pub mod container;
+pub mod credentials;
 pub mod error;
 pub mod generators;
 pub mod handover;

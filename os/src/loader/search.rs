@@ -83,3 +83,24 @@ fn user(run: &str, config: &str, data: &str, data_dirs: &[String]) -> Vec<String
     paths.push(format!("{run}/systemd/generator.late"));
     paths
 }
+
+/// The files of a configuration (systemd-system.conf(5), "Configuration Directories and Precedence"): `name` relative to
+/// the configuration directories ("systemd/system.conf"), the main file first, then its `.d` drop-ins by name; path and
+/// bytes of those that could be read.
+pub fn config_files(name: &str, run_root: &str) -> Vec<(String, Vec<u8>)> {
+    let dirs = ["/etc".to_owned(), run_root.to_owned(), "/usr/local/lib".to_owned(), "/usr/lib".to_owned()];
+    let read = |path: String| std::fs::read(&path).ok().map(|bytes| (path, bytes));
+    let mut files: Vec<(String, Vec<u8>)> =
+        dirs.iter().find_map(|dir| read(format!("{dir}/{name}"))).into_iter().collect();
+    let mut dropins = std::collections::BTreeMap::new();
+    for dir in &dirs {
+        for entry in std::fs::read_dir(format!("{dir}/{name}.d")).into_iter().flatten().flatten() {
+            let file = entry.file_name().to_string_lossy().into_owned();
+            if file.ends_with(".conf") {
+                dropins.entry(file).or_insert_with(|| entry.path().to_string_lossy().into_owned());
+            }
+        }
+    }
+    files.extend(dropins.into_values().filter_map(read));
+    files
+}
