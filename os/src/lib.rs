@@ -25,6 +25,7 @@ pub mod host;
 pub mod identity;
 pub mod loader;
 pub mod mount;
+pub mod pidfile;
 pub mod process;
 pub mod reactor;
 pub mod rundir;
@@ -34,5 +35,6 @@ pub mod socket;
 pub mod spawn;
 pub mod sys;
 pub mod timer;
+pub mod watch;
 
 pub use error::OsError;

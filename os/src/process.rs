@@ -147,6 +147,15 @@ pub fn open(pid: Pid) -> Result<OwnedFd, OsError> {
     sys::process::pidfd_open(pid).attempt("pidfd_open", pid.to_string())
 }
 
+/// The process behind a pidfd; `None` when it is gone or outside our PID namespace.
+pub fn pid_of_pidfd(fd: impl rustix::fd::AsFd) -> Option<Pid> {
+    use rustix::fd::AsRawFd;
+    let raw = fd.as_fd().as_raw_fd();
+    let text = std::fs::read_to_string(format!("/proc/thread-self/fdinfo/{raw}")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+    line.trim().parse().ok().filter(|&pid: &Pid| pid > 0)
+}
+
 /// Signal a process; with a value, queue it.
 pub fn kill(pid: Pid, number: i32, value: Option<i32>) -> Result<(), OsError> {
     if pid <= 0 {
@@ -253,6 +262,7 @@ mod tests {
         child.stdout.as_mut().expect("piped").read_exact(&mut line).expect("the shell is up");
         assert!(is_child(pid) && is_alive(pid) && exists(pid));
         assert_eq!(invocation_id(pid).as_deref(), Some("abc"));
+        assert_eq!(pid_of_pidfd(open(pid).expect("pidfd")), Some(pid));
         assert_eq!(cmdline(pid).expect("readable")[0], "sh");
         let tree = Tree::read().expect("proc");
         let below = tree.descendants(pid);

@@ -58,6 +58,9 @@ impl Cgroups {
                 weakened.push((controller.to_string(), error.to_string()));
             }
         }
+        if spec.watch {
+            self.watch(&spec.path, true)?;
+        }
         Ok(weakened)
     }
 

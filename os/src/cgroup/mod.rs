@@ -6,11 +6,12 @@ mod attributes;
 mod kill;
 mod watch;
 
+pub use kill::signal_one;
 pub use watch::{Change, Watch};
 
 use crate::error::{Attempt, OsError};
 use crate::process;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,8 @@ pub struct Cgroups {
     available: BTreeSet<String>,
     /// Controllers known to be enabled for the children of a path, so that each is written once.
     enabled: BTreeMap<String, BTreeSet<String>>,
+    /// Taken out while it looks at us.
+    watch: Option<Watch>,
 }
 
 impl Cgroups {
@@ -50,7 +53,14 @@ impl Cgroups {
         let path = format!("{mount}{root}");
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::open(&path, flags, Mode::empty()).attempt("open cgroup", &path)?;
-        let mut cgroups = Cgroups { mount, root, dir, available: BTreeSet::new(), enabled: BTreeMap::new() };
+        let mut cgroups = Cgroups {
+            mount,
+            root,
+            dir,
+            available: BTreeSet::new(),
+            enabled: BTreeMap::new(),
+            watch: Some(Watch::new()?),
+        };
         let controllers = cgroups.read("/", "cgroup.controllers").unwrap_or_default();
         cgroups.available = controllers.split_ascii_whitespace().map(str::to_owned).collect();
         Ok(cgroups)
@@ -90,6 +100,40 @@ impl Cgroups {
     pub fn of_process(&self, pid: i32) -> Option<String> {
         let full = process::cgroup(pid).ok()?;
         self.relative(&full).map(str::to_owned)
+    }
+
+    /// Poll this for reading: [`Cgroups::changes`] tells what happened.
+    pub fn watch_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.watch.as_ref().map(Watch::fd)
+    }
+
+    /// What happened to watched cgroups.
+    pub fn changes(&mut self) -> Result<Vec<Change>, OsError> {
+        let Some(mut watch) = self.watch.take() else { return Ok(Vec::new()) };
+        let changes = watch.drain(self);
+        self.watch = Some(watch);
+        changes
+    }
+
+    /// What happened to watched cgroups while nobody read: after a re-execution.
+    pub fn changes_of_all(&mut self) -> Vec<Change> {
+        let Some(mut watch) = self.watch.take() else { return Vec::new() };
+        let changes = watch.look_at_all(self);
+        self.watch = Some(watch);
+        changes
+    }
+
+    /// Watch a cgroup (`CgroupSpec::watch`), or no longer. [`Cgroups::trim`] ends a watch.
+    pub fn watch(&mut self, path: &str, on: bool) -> Result<(), OsError> {
+        let Some(mut watch) = self.watch.take() else { return Ok(()) };
+        let done = if on {
+            watch.add(self, path)
+        } else {
+            watch.remove(path);
+            Ok(())
+        };
+        self.watch = Some(watch);
+        done
     }
 
     /// Move ourselves, and whatever else sits in the root, into [`INIT_SCOPE`].
@@ -229,7 +273,7 @@ impl Cgroups {
         // Most have no children: one call then, and no listing.
         match rustix::fs::unlinkat(&self.dir, inside(path)?, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => {
-                self.enabled.remove(path);
+                self.forget(path);
                 return Ok(true);
             }
             Err(_) => {}
@@ -243,7 +287,7 @@ impl Cgroups {
         for cgroup in tree.iter().rev() {
             match rustix::fs::unlinkat(&self.dir, inside(cgroup)?, AtFlags::REMOVEDIR) {
                 Ok(()) | Err(Errno::NOENT) => {
-                    self.enabled.remove(cgroup);
+                    self.forget(cgroup);
                     gone = true;
                 }
                 Err(Errno::BUSY | Errno::NOTEMPTY) => gone = false,
@@ -251,6 +295,13 @@ impl Cgroups {
             }
         }
         Ok(gone)
+    }
+
+    fn forget(&mut self, path: &str) {
+        self.enabled.remove(path);
+        if let Some(watch) = &mut self.watch {
+            watch.remove(path);
+        }
     }
 
     /// Move processes into a cgroup. Those that are gone do not matter; another failure ends it.

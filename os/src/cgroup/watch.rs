@@ -163,9 +163,9 @@ mod tests {
     use std::process::Command;
     use std::time::Duration;
 
-    fn wait_for(watch: &mut Watch, cgroups: &Cgroups, wanted: &Change) {
+    fn wait_for(cgroups: &mut Cgroups, wanted: &Change) {
         for _ in 0..2000 {
-            if watch.drain(cgroups).expect("read").contains(wanted) {
+            if cgroups.changes().expect("read").contains(wanted) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -177,20 +177,18 @@ mod tests {
     fn emptiness_and_frost_are_told() {
         let mut scratch = Scratch::new("watch");
         scratch.0.create("/a.service").expect("mkdir");
-        let mut watch = Watch::new().expect("inotify");
-        watch.add(&scratch.0, "/a.service").expect("watch");
-        assert!(watch.drain(&scratch.0).expect("read").is_empty());
+        scratch.0.watch("/a.service", true).expect("watch");
+        assert!(scratch.0.changes().expect("read").is_empty());
         let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep");
         scratch.0.attach("/a.service", &[child.id().cast_signed()]).expect("attach");
         scratch.0.freeze("/a.service", true).expect("freeze");
-        wait_for(&mut watch, &scratch.0, &Change::Frozen("/a.service".into(), true));
+        wait_for(&mut scratch.0, &Change::Frozen("/a.service".into(), true));
         scratch.0.freeze("/a.service", false).expect("thaw");
-        wait_for(&mut watch, &scratch.0, &Change::Frozen("/a.service".into(), false));
+        wait_for(&mut scratch.0, &Change::Frozen("/a.service".into(), false));
         child.kill().expect("kill");
         child.wait().expect("wait");
-        wait_for(&mut watch, &scratch.0, &Change::Empty("/a.service".into()));
-        watch.remove("/a.service");
-        assert!(!watch.contains("/a.service"));
+        wait_for(&mut scratch.0, &Change::Empty("/a.service".into()));
         assert!(scratch.0.trim("/a.service").expect("rmdir"));
+        assert!(scratch.0.changes_of_all().is_empty(), "a removed cgroup is not watched");
     }
 }

@@ -1,12 +1,11 @@
 //! Mounts that PID 1 makes itself, the kernel's mount and swap tables, autofs, and the last umount.
 //!
 //! Mount and swap units run mount(8) and swapon(8): PID 1 makes no call that may hang on a foreign file system.
-mod autofs;
+pub mod autofs;
 mod early;
 mod shutdown;
 mod table;
 
-pub use autofs::{Autofs, Request};
 pub use early::{EarlyMount, early_mounts, is_mount_point};
 pub use shutdown::{Leftover, swap_off_all, unmount_all};
 pub use table::{KernelTable, MountLine, parse_mounts};
@@ -16,10 +15,14 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 
-/// Unmount without following a link; `lazy` detaches it at once and frees it when nobody uses it any more.
-pub fn unmount(path: &str, lazy: bool) -> Result<(), OsError> {
-    let flags = if lazy { UnmountFlags::NOFOLLOW | UnmountFlags::DETACH } else { UnmountFlags::NOFOLLOW };
-    rustix::mount::unmount(path, flags).attempt("unmount", path)
+/// Unmount without following a link.
+pub fn unmount(path: &str) -> Result<(), OsError> {
+    rustix::mount::unmount(path, UnmountFlags::NOFOLLOW).attempt("unmount", path)
+}
+
+/// Take a mount out of the tree at once; it is freed when nobody uses it any more.
+pub fn detach(path: &str) -> Result<(), OsError> {
+    rustix::mount::unmount(path, UnmountFlags::NOFOLLOW | UnmountFlags::DETACH).attempt("detach", path)
 }
 
 /// Make a directory and its parents (`MakeDirectory=`, mount points). One that is there is left as it is.
@@ -65,6 +68,6 @@ pub(crate) mod tests {
         assert_eq!(std::fs::metadata(scratch.join("a/b/c")).expect("there").mode() & 0o777, 0o700);
         std::fs::write(scratch.join("file"), "").expect("write");
         assert!(make_directory(&scratch.join("file"), 0o755).is_err());
-        assert!(unmount(&scratch.join("a"), false).is_err());
+        assert!(unmount(&scratch.join("a")).is_err());
     }
 }

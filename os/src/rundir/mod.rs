@@ -1,8 +1,12 @@
 //! Files under the run root: written atomically, relative to a directory descriptor, following no link out of the tree.
+mod files;
 mod layout;
 mod remove;
 
+pub use files::{memory_file, remove_file, touch};
 pub use layout::base_layout;
+
+pub use crate::mount::make_directory;
 pub use remove::{empty_tree, remove_tree};
 
 use crate::error::{Attempt, OsError};

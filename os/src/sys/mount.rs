@@ -39,6 +39,36 @@ pub fn autofs_catatonic(control: impl AsFd) -> Result<(), Errno> {
     check(unsafe { libc::ioctl(control.as_fd().as_raw_fd(), CATATONIC as _, 0) }).map(drop)
 }
 
+/// Open the root of an autofs mount past what is mounted over it, through `/dev/autofs` (kernel document
+/// `autofs-mount-control`).
+pub fn autofs_open(path: &str, device: u64) -> Result<rustix::fd::OwnedFd, Errno> {
+    use rustix::fd::FromRawFd;
+    const OPEN_MOUNT: libc::c_ulong = 0xC018_9374;
+    let control = std::fs::File::open("/dev/autofs").map_err(|_| Errno::NODEV)?;
+    // Version 1.0, size, descriptor, device number as the kernel packs it, path.
+    let size = 24 + path.len() + 1;
+    let mut request = vec![0u64; size.div_ceil(8)];
+    let mut bytes = Vec::with_capacity(size);
+    for word in [1, 0, u32::try_from(size).map_err(|_| Errno::INVAL)?, u32::MAX] {
+        bytes.extend_from_slice(&word.to_ne_bytes());
+    }
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let packed = (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12);
+    bytes.extend_from_slice(&u64::from(packed).to_ne_bytes());
+    bytes.extend_from_slice(path.as_bytes());
+    bytes.resize(request.len() * 8, 0);
+    for (word, part) in request.iter_mut().zip(bytes.chunks_exact(8)) {
+        *word = u64::from_ne_bytes(part.try_into().map_err(|_| Errno::INVAL)?);
+    }
+    // SAFETY: the request is as long as its size field says, aligned for its u64, and its path NUL-terminated.
+    check(unsafe { libc::ioctl(control.as_raw_fd(), OPEN_MOUNT as _, request.as_mut_ptr()) })?;
+    let fd = (request[1] >> 32) as u32;
+    // SAFETY: on success the kernel put a new descriptor of ours into the fourth word.
+    let fd = unsafe { rustix::fd::OwnedFd::from_raw_fd(fd.cast_signed()) };
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(fd)
+}
+
 /// swapoff(2).
 pub fn swap_off(path: &str) -> Result<(), Errno> {
     let path = CString::new(path).map_err(|_| Errno::INVAL)?;
