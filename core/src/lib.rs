@@ -9,6 +9,7 @@ pub mod conditions;
 pub mod directives;
 pub mod engine;
 pub mod graph;
+pub mod install;
 pub mod jobs;
 pub mod names;
 pub mod plan;
