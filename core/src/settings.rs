@@ -306,6 +306,9 @@ impl Settings {
         let section = Sections::of(kind);
         for row in &ROWS {
             let DefaultValue::Inherit(from) = row.default else { continue };
+            if row.id == ids::TASKS_MAX && kind == UnitType::Slice {
+                continue;
+            }
             let stands = row.sections.contains(UNIT) || (section.0 != 0 && row.sections.contains(section));
             if let (true, false, Some(value)) = (stands, self.is_set(row.id), manager.get(from)) {
                 self.set(row.id, value.clone());

@@ -25,9 +25,18 @@ pub(super) fn finish(kind: UnitType, specifiers: &Specifiers<'_>, settings: &mut
         UnitType::Socket => socket(settings),
         UnitType::Path => trigger_limit(settings, 200),
         UnitType::Scope => delegated_oom_policy(settings),
+        // The default is for units that run processes.
+        UnitType::Slice if !settings.is_set(ids::TASKS_MAX) => {
+            settings.set(ids::TASKS_MAX, Value::Uint(u64::MAX))
+        }
         _ => {}
     }
     if matches!(kind, UnitType::Service | UnitType::Socket | UnitType::Mount | UnitType::Swap) {
+        // Each service of the system has a keyring of its own; others share theirs.
+        let own_keyring = kind == UnitType::Service && specifiers.manager.config_root == "/etc";
+        if !own_keyring && !settings.is_set(ids::KEYRING_MODE) {
+            word(settings, ids::KEYRING_MODE, "shared");
+        }
         dynamic_user(specifiers, settings);
         protections(settings);
     }
@@ -49,6 +58,9 @@ fn service(settings: &mut Settings) {
             "dbus"
         } else if settings.commands(ids::EXEC_START).is_empty() {
             "oneshot"
+        } else if has_credentials(settings) {
+            // Whether the credentials could be set up shall be known when the start is over.
+            "exec"
         } else {
             "simple"
         };
@@ -71,6 +83,18 @@ fn service(settings: &mut Settings) {
         settings.set(ids::STANDARD_INPUT, Value::Text("data".into()));
     }
     delegated_oom_policy(settings);
+}
+
+fn has_credentials(settings: &Settings) -> bool {
+    [
+        ids::SET_CREDENTIAL,
+        ids::SET_CREDENTIAL_ENCRYPTED,
+        ids::LOAD_CREDENTIAL,
+        ids::LOAD_CREDENTIAL_ENCRYPTED,
+        ids::IMPORT_CREDENTIAL,
+    ]
+    .iter()
+    .any(|id| settings.is_set(*id))
 }
 
 fn delegated_oom_policy(settings: &mut Settings) {

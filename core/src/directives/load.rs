@@ -297,7 +297,7 @@ mod tests {
         let unit = loaded(
             "a.service",
             "[Unit]\nConditionPathExists=/a\nConditionHost=\n[Service]\nType=oneshot\nExecStart=/bin/a\nExecStart=\n\
-             ExecStart=/bin/b\nEnvironment=A=1\nEnvironment=\nCapabilityBoundingSet=~CAP_CHOWN\nLimitCORE=\n",
+             ExecStart=/bin/b\nEnvironment=A=1\nEnvironment=\nCapabilityBoundingSet=~CAP_CHOWN\n",
         );
         assert_eq!(said(&unit), []);
         assert_eq!(unit.settings.commands(ids::EXEC_START).len(), 1);

@@ -8,19 +8,24 @@ mod finish;
 pub mod kind;
 mod load;
 pub mod parse;
-pub mod property;
+pub mod properties;
 pub mod section;
 mod table;
+pub mod transient;
 pub mod words;
 
 pub use acts::{Acts, Weight};
 pub use kind::Kind;
 pub use load::{Loaded, load, load_manager};
-pub use property::{NotSettable, PropertyValue, transient_text};
+pub use properties::{PropertyRow, PropertyValue, property_value};
 pub use section::Sections;
 pub use table::{COUNT, ROWS, Row};
+pub use transient::{NotSettable, transient_text};
 
-use crate::settings::DirectiveId;
+use crate::settings::{DirectiveId, Settings};
+use crate::values::syscalls;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 /// The id of each directive.
@@ -109,6 +114,35 @@ pub fn find(section: Sections, name: &str) -> Option<&'static Row> {
         .take_while(|row| row.name == name)
         .find(|row| row.sections.contains(section))
         .copied()
+}
+
+/// Names in the groups that libseccomp does not resolve: the reference leaves them out.
+const NOT_IN_SECCOMP: [&str; 5] = ["file_getattr", "file_setattr", "fstatat", "llseek", "newfstat"];
+
+/// The system calls of `SystemCallFilter=` or `SystemCallLog=` with their groups opened, in order of names, each
+/// with the action that was given for it (an error by name, or `kill`). Whether they are forbidden or alone allowed
+/// says [`Settings::filter`].
+pub fn system_calls(settings: &Settings, id: DirectiveId) -> BTreeMap<&'static str, Option<Rc<str>>> {
+    let mut calls = BTreeMap::new();
+    let Some((deny, items)) = settings.filter(id) else { return calls };
+    if !deny {
+        calls.extend(syscalls::resolve("@default").into_iter().map(|name| (name, None)));
+    }
+    for item in items {
+        let (invert, rest) = item.strip_prefix('~').map_or((false, &**item), |rest| (true, rest));
+        let (name, action) = rest.split_once(':').map_or((rest, None), |(name, action)| (name, Some(action)));
+        for call in syscalls::resolve(name) {
+            if NOT_IN_SECCOMP.contains(&call) {
+                continue;
+            }
+            if invert == deny {
+                calls.insert(call, action.map(Rc::from));
+            } else {
+                calls.remove(call);
+            }
+        }
+    }
+    calls
 }
 
 #[cfg(test)]

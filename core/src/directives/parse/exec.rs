@@ -237,6 +237,11 @@ fn system_calls(context: &mut Context<'_, '_>, text: &str) -> Result<Outcome, Pr
         None => (assignment.invert, Vec::new()),
     };
     for item in assignment.items {
+        if !deny && item.action.is_some() {
+            context
+                .complain(Problem::Ignored(format!("{}: calls that are allowed take no error", item.name)));
+            continue;
+        }
         let tilde = if assignment.invert { "~" } else { "" };
         let action = match item.action {
             None => String::new(),

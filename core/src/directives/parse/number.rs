@@ -104,9 +104,6 @@ fn word_number(known: &Numbers, text: &str) -> Result<i64, Problem> {
 }
 
 fn limit(context: &Context<'_, '_>, text: &str) -> Result<Outcome, Problem> {
-    if text.is_empty() {
-        return Ok(Outcome::Reset);
-    }
     let name = context.row.name;
     let name = name.strip_prefix("Default").unwrap_or(name).strip_prefix("Limit").unwrap_or(name);
     let Some(resource) = rlimit::Resource::from_name(name) else { return ignored("no such resource") };

@@ -12,7 +12,7 @@ rows! { from super::service::END;
     LISTEN_USB_FUNCTION = SOCKET, "ListenUSBFunction", Listen, Unset, Socket, "SOCKET [...]";
     SOCKET_PROTOCOL = SOCKET, "SocketProtocol", Numbers(&words::SOCKET_PROTOCOL), Int(0), Socket, "OTHER";
     BIND_IPV6_ONLY = SOCKET, "BindIPv6Only", Words(&words::BIND_IPV6_ONLY), Word("default"), Socket, "SOCKETBIND";
-    BACKLOG = SOCKET, "Backlog", Unsigned, Uint(4294967295), Socket, "UNSIGNED";
+    BACKLOG = SOCKET, "Backlog", Unsigned, Uint(2147483647), Socket, "UNSIGNED";
     BIND_TO_DEVICE = SOCKET, "BindToDevice", Text(Check::InterfaceName), Unset, Socket, "NETWORKINTERFACE";
     EXEC_STOP_PRE = SOCKET, "ExecStopPre", Commands, Unset, Engine, "PATH [ARGUMENT [...]]";
     TIMEOUT_SEC = SOCKET.or(MOUNT).or(SWAP), "TimeoutSec", Span(Empty::Refused, Zero::Infinity), Inherit(DEFAULT_TIMEOUT_START_SEC), Engine, "OTHER";

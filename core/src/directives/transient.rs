@@ -1,37 +1,10 @@
-//! Values of properties as clients send them, and the lines of a unit file that they stand for
-//! (org.freedesktop.systemd1(5), `StartTransientUnit` and `SetUnitProperties`).
-//!
-//! How settings are shown, in which order and with which signature, stands in the tables of the api crate
-//! (`systemd1::properties`).
+//! Properties as clients set them, and the lines of a unit file that they stand for (org.freedesktop.systemd1(5),
+//! `StartTransientUnit` and `SetUnitProperties`).
+
+use super::properties::PropertyValue;
 use super::{Kind, Sections, find, section};
 use crate::names::UnitType;
-use std::borrow::Cow;
 use std::fmt;
-
-/// A value of a property; the variants are the types of D-Bus without its encoding.
-#[derive(Debug, Clone, PartialEq)]
-pub enum PropertyValue {
-    /// `b`
-    Bool(bool),
-    /// `y`, `q`, `u`, `t`
-    Uint(u64),
-    /// `n`, `i`, `x`
-    Int(i64),
-    /// `d`
-    Float(f64),
-    /// `s`, `o`, `g`
-    Text(String),
-    /// `ay`
-    Bytes(Vec<u8>),
-    /// `h`, by the shell's id
-    Fd(u64),
-    /// `a`, with the signature of an element
-    Array(Cow<'static, str>, Vec<PropertyValue>),
-    /// `a{..}`
-    Dict(Vec<(PropertyValue, PropertyValue)>),
-    /// `(..)`
-    Struct(Vec<PropertyValue>),
-}
 
 /// Why a property cannot be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
