@@ -35,6 +35,7 @@ pub mod socket;
 pub mod spawn;
 pub mod sys;
 pub mod timer;
+pub mod unitdirs;
 pub mod watch;
 
 pub use error::OsError;
