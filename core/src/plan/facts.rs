@@ -118,6 +118,8 @@ pub struct SpawnFacts {
     pub search_path: Vec<String>,
     /// Credentials to pass.
     pub credentials: Vec<Credential>,
+    /// The unit has its credentials already, by an earlier process of the same start.
+    pub credentials_placed: bool,
     /// Path suffix of the private temporary directories: `systemd-private-BOOTID-UNIT-RANDOM`.
     pub private_tmp: Option<String>,
     /// Capabilities in the manager's bounding set.

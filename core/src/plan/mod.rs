@@ -2,9 +2,24 @@
 //!
 //! [`compile`] is pure: what the host knows (users, descriptor numbers, file contents) comes in as [`SpawnFacts`].
 //! `os/spawn` turns the plan into bytes and a child interprets them with raw system calls only.
+mod builder;
+mod compile;
+mod credentials;
+mod devices;
+mod directories;
+mod environment;
 mod exit;
 mod facts;
+mod ledger;
+mod limits;
+mod mount_settings;
+mod mounts;
+mod namespace;
 mod op;
+mod privileges;
+mod stdio;
+
+pub use compile::compile;
 
 pub use exit::ExitStatus;
 pub use facts::{Credential, Kernel, Prefixes, Scope, SpawnFacts, UserFacts};

@@ -333,6 +333,24 @@ pub enum Op {
         /// `-`: a missing path is fine (then later steps on the register do nothing).
         optional: bool,
     },
+    /// open_tree(2) of the inaccessible node that is of the same kind as what it is to hide.
+    CloneHiding {
+        /// Where the clone is kept.
+        into: Reg,
+        /// What is to be hidden.
+        hidden: String,
+        /// Directory of the nodes `reg`, `dir`, `chr`, `blk`, `fifo`, `sock`.
+        nodes: String,
+        /// A missing path is fine.
+        optional: bool,
+    },
+    /// A directory or an empty file to mount on, with its parents, of the kind of what is in the register.
+    MountPoint {
+        /// Absolute.
+        path: String,
+        /// What will be mounted.
+        like: Reg,
+    },
     /// A detached tmpfs (fsopen(2) ... fsmount(2)).
     NewTmpfs {
         /// Where it is kept.
@@ -359,6 +377,13 @@ pub enum Op {
         from: Reg,
         /// Path; symbolic links are followed.
         target: String,
+    },
+    /// mount(2) with `MS_MOVE`.
+    MoveMount {
+        /// From.
+        from: String,
+        /// To.
+        to: String,
     },
     /// mount_setattr(2) on a path that is a mount point.
     MountAttr {

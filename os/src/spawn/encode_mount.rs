@@ -151,6 +151,10 @@ fn encode_namespace(asm: &mut Assembler, op: &Op) -> bool {
             let data = asm.optional(data.as_deref());
             asm.call(libc::SYS_mount, &[source, target, fstype, N(*flags), data]);
         }
+        Op::MoveMount { from, to } => {
+            let (from, to) = (asm.string(from), asm.string(to));
+            asm.call(libc::SYS_mount, &[from, to, N(0), N(libc::MS_MOVE), N(0)]);
+        }
         Op::Unmount { target } => {
             let target = asm.string(target);
             asm.call(libc::SYS_umount2, &[target, N((libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW) as u64)]);
@@ -185,6 +189,27 @@ fn encode_tree(asm: &mut Assembler, op: &Op) -> bool {
             if *optional {
                 opened.fine = [libc::ENOENT as u16, libc::ENOTDIR as u16];
             }
+        }
+        Op::CloneHiding { into, hidden, nodes, optional } => {
+            let (into, hidden) = (asm.register(*into), asm.string(hidden));
+            let flags = N((libc::O_PATH | libc::O_CLOEXEC) as u64);
+            let opened = asm.call(libc::SYS_openat, &[CWD, hidden, flags, N(0)]);
+            opened.store = TEMP + 1;
+            if *optional {
+                opened.fine = [libc::ENOENT as u16, libc::ENOTDIR as u16];
+            }
+            let [dir, reg, chr, fifo, sock] =
+                ["dir", "reg", "chr", "fifo", "sock"].map(|node| asm.string(&format!("{nodes}/{node}")));
+            asm.add(special::CLONE_LIKE, &[R(TEMP), dir, reg, chr, fifo, sock]).store = into + 1;
+            asm.close(TEMP);
+        }
+        Op::MountPoint { path, like } => {
+            for (at, _) in path.match_indices('/').skip(1) {
+                let parent = asm.string(&path[..at]);
+                asm.call(libc::SYS_mkdirat, &[CWD, parent, N(0o755)]).policy = Policy::Continue as u8;
+            }
+            let (like, path) = (asm.register(*like), asm.string(path));
+            asm.add(special::MAKE_LIKE, &[R(like), path]);
         }
         Op::NewTmpfs { into, options, attributes } => {
             new_filesystem(asm, *into, "tmpfs", options, *attributes);

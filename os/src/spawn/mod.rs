@@ -9,10 +9,13 @@ mod encode;
 mod encode_mount;
 mod encode_stdio;
 mod fds;
+mod run_tree;
 
 use crate::process::start_time;
 use crate::sys::clone::{How, Made, clone_child};
 use crate::sys::program::Program;
+pub use run_tree::prepare_run_tree;
+
 use encode::{PROLOGUE, enable_join, encode};
 use fds::FdLayout;
 use runstead_core::plan::{ExitStatus, Plan};

@@ -145,6 +145,8 @@ impl Machine<'_> {
             special::LINK_IS => link_is(a[0], a[1]),
             special::NONBLOCK => nonblock(a[0], a[1] != 0),
             special::REQUIRE => 0,
+            special::CLONE_LIKE => clone_like(a),
+            special::MAKE_LIKE => make_like(a[0], a[1]),
             _ => -(libc::ENOSYS as isize),
         }
     }
@@ -451,4 +453,33 @@ fn nonblock(fd: usize, on: bool) -> isize {
     let bit = libc::O_NONBLOCK as usize;
     let wanted = if on { flags as usize | bit } else { flags as usize & !bit };
     call(libc::SYS_fcntl, [fd, libc::F_SETFL as usize, wanted, 0, 0, 0])
+}
+
+/// `OPEN_TREE_CLONE`, close-on-exec.
+const OPEN_TREE: usize = 1 | libc::O_CLOEXEC as usize;
+
+/// A clone of the node that is of the kind of `a[0]`; where that one is missing, of the plain file.
+fn clone_like(a: [usize; 6]) -> isize {
+    let Some(st) = stat(a[0]) else { return -(libc::EBADF as isize) };
+    let [_, dir, reg, chr, fifo, sock] = a;
+    let node = match st.st_mode & libc::S_IFMT {
+        libc::S_IFDIR => dir,
+        libc::S_IFCHR | libc::S_IFBLK => chr,
+        libc::S_IFIFO => fifo,
+        libc::S_IFSOCK => sock,
+        _ => reg,
+    };
+    let open = |path| call(libc::SYS_open_tree, [libc::AT_FDCWD as isize as usize, path, OPEN_TREE, 0, 0, 0]);
+    let tree = open(node);
+    if tree < 0 && node != dir { open(reg) } else { tree }
+}
+
+fn make_like(fd: usize, path: usize) -> isize {
+    let at = libc::AT_FDCWD as isize as usize;
+    let Some(st) = stat(fd) else { return -(libc::EBADF as isize) };
+    let result = match st.st_mode & libc::S_IFMT {
+        libc::S_IFDIR => call(libc::SYS_mkdirat, [at, path, 0o755, 0, 0, 0]),
+        _ => call(libc::SYS_mknodat, [at, path, (libc::S_IFREG | 0o644) as usize, 0, 0, 0]),
+    };
+    if errno_of(result) == Some(libc::EEXIST) { 0 } else { result }
 }

@@ -80,6 +80,10 @@ pub mod special {
     pub const JUMP: u32 = FIRST + 17;
     /// (R register): nothing; as with every instruction an empty register skips the rest of the step.
     pub const REQUIRE: u32 = FIRST + 18;
+    /// (R what is to be hidden, D dir, D reg, D chr, D fifo, D sock): clone the node of the same kind.
+    pub const CLONE_LIKE: u32 = FIRST + 19;
+    /// (R what is to be mounted, D path): make a directory or an empty file.
+    pub const MAKE_LIKE: u32 = FIRST + 20;
 }
 
 /// One step of the interpreter.

@@ -1,0 +1,81 @@
+//! The order in which a child is set up.
+use super::builder::Builder;
+use super::{
+    ExitStatus, Op, Plan, PlanError, SpawnFacts, directories, environment, limits, namespace, stdio,
+};
+use super::{credentials, privileges};
+use crate::directives::ids;
+use crate::engine::effect::SpawnSpec;
+
+/// `Type=idle` waits at most this long for the boot to become quiet, milliseconds.
+const IDLE_WAIT: i32 = 5000;
+
+/// Compile a plan. Settings that decide which file runs, as whom or on which data and cannot be put into force are an
+/// error; hardening that is not there yet stands in [`Plan::skipped`].
+pub fn compile(spec: &SpawnSpec, facts: &SpawnFacts) -> Result<Plan, PlanError> {
+    let mut b = Builder::new(spec, facts);
+    super::ledger::refuse_or_skip(&mut b)?;
+    let argv = environment::assemble(&mut b)?;
+    b.fail(Op::Umask(0), "UMask", ExitStatus::Memory);
+    b.fail(
+        Op::ResetSignals { ignore_sigpipe: b.settings().bool(ids::IGNORE_SIGPIPE) },
+        "IgnoreSIGPIPE",
+        ExitStatus::SignalMask,
+    );
+    if spec.idle
+        && let Some(fd) = facts.idle_fd
+    {
+        b.ignore(Op::WaitHangup { fd, timeout: IDLE_WAIT }, "Type");
+    }
+    b.fail(Op::Setsid, "fork", ExitStatus::Setsid);
+    stdio::reset_terminal(&mut b);
+    if b.plan.cgroup.is_some() {
+        b.fail(Op::JoinCgroup, "Slice", ExitStatus::Cgroup);
+    }
+    stdio::connect(&mut b)?;
+    limits::schedule(&mut b)?;
+    stdio::own_terminal(&mut b);
+    directories::make(&mut b);
+    credentials::place(&mut b);
+    privileges::keyring(&mut b);
+    limits::resources(&mut b);
+    namespace::enter(&mut b)?;
+    // Only now: what the steps above make has its own mode.
+    b.fail(Op::Umask(b.settings().uint(ids::UMASK) as u32), "UMask", ExitStatus::Memory);
+    privileges::groups(&mut b);
+    let working_directory = working_directory(&b)?;
+    b.fail_placing_fds();
+    privileges::capabilities_before_user(&mut b);
+    privileges::user(&mut b);
+    if let Some((path, optional)) = working_directory {
+        let op = Op::Chdir { path };
+        match optional {
+            true => b.ignore(op, "WorkingDirectory"),
+            false => b.fail(op, "WorkingDirectory", ExitStatus::Chdir),
+        }
+    }
+    privileges::lock_down(&mut b);
+    b.fail(argv, "exec", ExitStatus::Exec);
+    Ok(b.plan)
+}
+
+/// The working directory and whether it may be missing (systemd.exec(5), `WorkingDirectory=`).
+fn working_directory(b: &Builder) -> Result<Option<(String, bool)>, PlanError> {
+    let text = b.settings().text(ids::WORKING_DIRECTORY).unwrap_or("");
+    let optional = text.starts_with('-');
+    let path = text.trim_start_matches('-');
+    let user = b.user();
+    let path = match path {
+        "~" => {
+            let home = user.map_or(b.facts.own_user.home.as_str(), |user| user.home.as_str());
+            if home.is_empty() {
+                return Err(b.error("WorkingDirectory", ExitStatus::Chdir, "the user has no home directory"));
+            }
+            home
+        }
+        "" if b.facts.scope == super::Scope::User => b.facts.own_user.home.as_str(),
+        "" => "/",
+        path => path,
+    };
+    Ok((!path.is_empty()).then(|| (path.to_owned(), optional)))
+}
