@@ -1,8 +1,14 @@
-//! Which control group a unit has, and what is written into it.
+//! Which control group a unit has, and what is written into it (systemd.resource-control(5)).
 use super::Engine;
 use super::effect::{CgroupSpec, UnitId};
-use crate::names::slice;
+use crate::directives::ids;
+use crate::names::{UnitType, slice};
+use crate::settings::{DirectiveId, Settings, Value};
+use std::collections::BTreeSet;
 use std::rc::Rc;
+
+/// "max" in cgroup files.
+const NO_LIMIT: u64 = u64::MAX;
 
 impl Engine {
     /// The unit's cgroup relative to the manager's root: where it is, or where it will be. `None` when units have none here.
@@ -15,7 +21,7 @@ impl Engine {
             return Some(path.clone());
         }
         let path = match unit.slice.and_then(|slice| self.get(slice)) {
-            _ if unit.unit_type() == crate::names::UnitType::Slice => slice::cgroup_path(&unit.name),
+            _ if unit.unit_type() == UnitType::Slice => slice::cgroup_path(&unit.name),
             Some(within) => slice::unit_cgroup_path(&within.name, &unit.name),
             None => Some(format!("/{}", slice::cgroup_escape(unit.name.as_str()))),
         };
@@ -29,6 +35,108 @@ impl Engine {
             self.unit_mut(id).cgroup = Some(path.clone());
             self.cgroups.insert(path.clone(), id);
         }
-        Some(CgroupSpec { path, watch: true, ..CgroupSpec::default() })
+        let unit = self.unit(id);
+        let is_slice = unit.unit_type() == UnitType::Slice;
+        let attributes = self.attributes(&unit.settings, is_slice);
+        let delegate = unit.settings.delegate().is_some();
+        let watch = !is_slice;
+        let subtree = if is_slice { self.controllers_below(id) } else { Vec::new() };
+        Some(CgroupSpec { path, attributes, subtree, delegate, watch })
+    }
+
+    /// Controllers that a unit's own settings need in its parent's `cgroup.subtree_control`.
+    fn controllers_of(&self, settings: &Settings, is_slice: bool) -> BTreeSet<Rc<str>> {
+        let files = self.attributes(settings, is_slice);
+        let named = files
+            .iter()
+            .filter_map(|(file, _)| file.split_once('.').map(|(controller, _)| Rc::from(controller)));
+        let mut all: BTreeSet<Rc<str>> = named.collect();
+        let accounts = |row: DirectiveId| settings.bool(row);
+        if accounts(ids::MEMORY_ACCOUNTING) {
+            all.insert("memory".into());
+        }
+        if accounts(ids::TASKS_ACCOUNTING) {
+            all.insert("pids".into());
+        }
+        if accounts(ids::IO_ACCOUNTING) {
+            all.insert("io".into());
+        }
+        all.extend(settings.delegate().into_iter().flatten().cloned());
+        all.retain(|controller| self.config.controllers.contains(controller));
+        all
+    }
+
+    fn controllers_below(&self, slice: UnitId) -> Vec<Rc<str>> {
+        let unit = self.unit(slice);
+        self.controllers_of(&unit.settings, true).into_iter().collect()
+    }
+
+    fn attributes(&self, settings: &Settings, is_slice: bool) -> Vec<(Rc<str>, Rc<str>)> {
+        let mut all = Vec::new();
+        let mut put = |file: &str, value: String| all.push((Rc::from(file), Rc::from(value)));
+        for (row, file) in [(ids::CPU_WEIGHT, "cpu.weight"), (ids::IO_WEIGHT, "io.weight")] {
+            match settings.get(row) {
+                Some(Value::Uint(0)) if row == ids::CPU_WEIGHT => put("cpu.idle", "1".into()),
+                Some(Value::Uint(weight)) if row == ids::IO_WEIGHT => put(file, format!("default {weight}")),
+                Some(Value::Uint(weight)) => put(file, weight.to_string()),
+                _ => {}
+            }
+        }
+        if let Some(Value::Uint(quota)) = settings.get(ids::CPU_QUOTA) {
+            let period = settings.uint(ids::CPU_QUOTA_PERIOD_SEC);
+            let period =
+                if period == 0 || period == NO_LIMIT { 100_000 } else { period.clamp(1_000, 1_000_000) };
+            match *quota {
+                NO_LIMIT => put("cpu.max", format!("max {period}")),
+                quota => put(
+                    "cpu.max",
+                    format!("{} {period}", (quota.saturating_mul(period) / 1_000_000).max(1_000)),
+                ),
+            }
+        }
+        let memory = [
+            (ids::MEMORY_MIN, "memory.min"),
+            (ids::MEMORY_LOW, "memory.low"),
+            (ids::MEMORY_HIGH, "memory.high"),
+            (ids::MEMORY_MAX, "memory.max"),
+            (ids::MEMORY_SWAP_MAX, "memory.swap.max"),
+            (ids::MEMORY_ZSWAP_MAX, "memory.zswap.max"),
+        ];
+        for (row, file) in memory {
+            match settings.get(row) {
+                Some(Value::Uint(NO_LIMIT)) => put(file, "max".into()),
+                Some(Value::Uint(bytes)) => put(file, bytes.to_string()),
+                // A share of the machine: the shell knows its size.
+                Some(Value::Text(share)) => put(file, share.to_string()),
+                _ => {}
+            }
+        }
+        if settings.word(ids::OOM_POLICY) == "kill" && !is_slice {
+            put("memory.oom.group", "1".into());
+        }
+        match settings.get(ids::TASKS_MAX) {
+            Some(Value::Uint(NO_LIMIT)) => put("pids.max", "max".into()),
+            Some(Value::Uint(tasks)) => put("pids.max", tasks.to_string()),
+            Some(Value::Text(share)) => put("pids.max", share.to_string()),
+            _ if !is_slice && self.config.default_tasks_max != NO_LIMIT => {
+                put("pids.max", self.config.default_tasks_max.to_string());
+            }
+            _ => {}
+        }
+        for (row, file) in [(ids::ALLOWED_CPUS, "cpuset.cpus"), (ids::ALLOWED_MEMORY_NODES, "cpuset.mems")] {
+            if let Some(list) = settings.text(row) {
+                put(file, list.to_owned());
+            }
+        }
+        all
+    }
+
+    /// Settings of a running unit are new: write its cgroup's attributes again.
+    pub(crate) fn refresh_cgroup(&mut self, id: UnitId) {
+        if self.unit(id).cgroup.is_some() {
+            if let Some(spec) = self.cgroup_spec(id) {
+                self.chain(id, vec![super::effect::Step::Cgroup(spec)]);
+            }
+        }
     }
 }

@@ -1,14 +1,14 @@
 //! What the manager is told once, when it starts: `system.conf`/`user.conf`, its command line and its surroundings.
 use super::clock::Usec;
 use crate::names::UnitName;
+use crate::names::specifiers::{HostSpecifiers, ManagerSpecifiers};
+use crate::settings::Settings;
 use crate::values::calendar::Zone;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
 /// Settings of the manager as far as the engine decides by them (systemd-system.conf(5)).
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone)]
 pub struct ManagerConfig {
     /// The user manager rather than the system's.
     pub user: bool,
@@ -16,6 +16,12 @@ pub struct ManagerConfig {
     pub container: bool,
     /// Random bytes from the kernel; the source of invocation ids.
     pub seed: [u8; 16],
+    /// What specifiers say about the host.
+    pub host: HostSpecifiers,
+    /// What specifiers say about the manager.
+    pub manager: ManagerSpecifiers,
+    /// `[Manager]` of system.conf or user.conf (`directives::load_manager`): units inherit its `Default*=` rows.
+    pub defaults: Settings,
     /// Whether units get control groups of their own.
     pub cgroups: bool,
     /// Controllers that can be used ("cpu", "memory", "pids", "io", "cpuset").
@@ -68,6 +74,9 @@ impl Default for ManagerConfig {
             user: false,
             container: false,
             seed: [0; 16],
+            host: HostSpecifiers::default(),
+            manager: ManagerSpecifiers::system("/run"),
+            defaults: Settings::default(),
             cgroups: true,
             controllers: ["cpu", "cpuset", "io", "memory", "pids"].map(Rc::from).to_vec(),
             default_timeout_start: 90 * SECOND,

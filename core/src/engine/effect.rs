@@ -123,6 +123,16 @@ pub enum Effect {
         /// Shown only transiently.
         ephemeral: bool,
     },
+    /// Write the drop-ins that a client's `SetUnitProperties` asks for: each assignment of `text` (lines with their
+    /// section headers) into `NAME.d/50-PROPERTY.conf` below `system.control`. A `Load` follows.
+    WriteDropin {
+        /// The unit.
+        unit: UnitName,
+        /// Below the run root, until the next boot; else below `/etc`.
+        runtime: bool,
+        /// The assignments.
+        text: Rc<str>,
+    },
     /// Hand a bus name's start to the bus, or answer its activation request (`ActivationRequest` failed).
     ActivationFailed {
         /// The bus name.
@@ -441,8 +451,16 @@ pub enum StatusMark {
     Failed,
     /// `[DEPEND]`.
     Depend,
-    /// `[ SKIP ]`-like info.
+    /// `[ INFO ]`.
     Info,
+    /// `[ SKIP ]`.
+    Skip,
+    /// `[ASSERT]`.
+    Assert,
+    /// `[UNSUPP]`.
+    Unsupported,
+    /// `[ ONCE ]`.
+    Once,
     /// `[ TIME ]`.
     Time,
 }

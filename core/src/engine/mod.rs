@@ -2,19 +2,35 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `event` | what can happen to the manager |
-//! | `effect` | what the manager can cause |
+//! | `event`, `effect` | what can happen to the manager, what it can cause |
 //! | `clock`, `timers` | the three clocks, the timer queue, whose timers there are |
 //! | `config` | what the manager is told when it starts |
-//! | `unit` | what all units have in common |
+//! | `unit`, `policy` | what all units have in common; what their settings say about jobs and memory |
 //! | `store` | units by index and name, dependencies between them |
+//! | `load`, `read`, `defaults` | loading as a closure; bytes to settings; implied dependencies |
+//! | `owned` | whose process, descriptor, chain something is |
 //! | `services` | what unit types call: chains, timers, processes, descriptors, log lines |
+//! | `cgroup` | control groups |
+//! | `handle`, `drain` | events to machines; the queues that follow |
 //! | `state` | what follows from a unit's change of state |
+//! | `requests` | what clients ask |
+//! | `actions` | emergency actions, end of start-up |
+//! | `record` | state records, for the state log and re-execution |
+mod actions;
 mod cgroup;
 pub mod clock;
 pub mod config;
+mod defaults;
+mod drain;
 pub mod effect;
 pub mod event;
+mod handle;
+mod load;
+mod owned;
+mod policy;
+mod read;
+pub mod record;
+mod requests;
 mod services;
 mod state;
 mod store;
@@ -22,14 +38,18 @@ pub mod timers;
 pub mod unit;
 
 pub use config::ManagerConfig;
+pub use policy::job_mode;
 pub use store::Store;
 pub use unit::{CheckResult, RateLimit, SourceFile, Stamps, Unit};
 
-use crate::jobs::Job;
+use crate::graph::mounts::MountIndex;
+use crate::jobs::table::JobTable;
+use crate::names::UnitName;
 use crate::units::ActiveState;
 use clock::{Clock, Now, TimerQueue, Usec};
 use effect::{ChainId, Effect, FdId, JobId, JobMode, JobType, UnitId};
 use event::{Event, Pid};
+use owned::Owned;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use timers::TimerKey;
@@ -43,7 +63,20 @@ pub(crate) struct Change {
     pub reload_ok: bool,
 }
 
-/// Units and jobs to look at before the step ends. All are sets: what is queued twice is looked at once.
+/// What waits until nothing is missing.
+#[derive(Debug)]
+pub(crate) enum Deferred {
+    /// A client's request.
+    Call(effect::CallId, event::Caller, Box<effect::Request>),
+    /// A target that a signal or an action asks for.
+    Target(UnitName, JobMode, &'static str),
+    /// The first transaction.
+    Boot(UnitName),
+    /// A job that a unit asks for.
+    Start(UnitId, JobType, JobMode, Option<UnitId>),
+}
+
+/// Units and jobs to look at before the step ends. What is queued twice in a set is looked at once.
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
     pub changes: VecDeque<Change>,
@@ -55,8 +88,21 @@ pub(crate) struct Queues {
     pub collect: BTreeSet<UnitId>,
     pub announce: BTreeSet<UnitId>,
     pub announce_jobs: BTreeSet<JobId>,
-    /// Jobs asked for by units, to be enqueued once nothing is missing: (target, job, mode, by).
-    pub starts: VecDeque<(UnitId, JobType, JobMode, Option<UnitId>)>,
+    pub deferred: VecDeque<Deferred>,
+}
+
+/// How far starting up, reloading and shutting down are.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// The first transaction was enqueued.
+    pub booted: bool,
+    /// When it was done (monotonic).
+    pub finished: Option<clock::Stamp>,
+    /// A `daemon-reload` is under way; these calls wait for its end.
+    pub reloading: bool,
+    pub reload_calls: Vec<effect::CallId>,
+    /// Records were restored, and the units' files are being read.
+    pub restoring: bool,
 }
 
 /// The manager's decisions: everything it knows, and what it does about what happens.
@@ -67,17 +113,23 @@ pub struct Engine {
     now: Now,
     random: [u64; 2],
     store: Store,
-    jobs: BTreeMap<JobId, Job>,
-    next_job: u32,
+    jobs: JobTable,
     next_chain: u64,
     next_fd: u64,
     timers: TimerQueue<TimerKey>,
-    chains: BTreeMap<ChainId, UnitId>,
-    pids: BTreeMap<Pid, UnitId>,
-    fds: BTreeMap<FdId, UnitId>,
+    chains: Owned<ChainId>,
+    pids: Owned<Pid>,
+    fds: Owned<FdId>,
     cgroups: BTreeMap<Rc<str>, UnitId>,
-    bus_names: BTreeMap<Rc<str>, UnitId>,
+    bus_names: Owned<Rc<str>>,
+    mounts: MountIndex,
+    /// Device units by their path below `/sys`.
+    devices: BTreeSet<(Rc<str>, UnitId)>,
+    failed: BTreeSet<UnitId>,
     queues: Queues,
+    progress: Progress,
+    environment: Vec<Rc<str>>,
+    exit_status: Option<u8>,
     effects: Vec<Effect>,
     dirty: BTreeSet<UnitId>,
 }
@@ -92,17 +144,22 @@ impl Engine {
             config,
             now: Now::default(),
             store: Store::default(),
-            jobs: BTreeMap::new(),
-            next_job: 1,
+            jobs: JobTable::default(),
             next_chain: 1,
             next_fd: 2,
             timers: TimerQueue::default(),
-            chains: BTreeMap::new(),
-            pids: BTreeMap::new(),
-            fds: BTreeMap::new(),
+            chains: Owned::default(),
+            pids: Owned::default(),
+            fds: Owned::default(),
             cgroups: BTreeMap::new(),
-            bus_names: BTreeMap::new(),
+            bus_names: Owned::default(),
+            mounts: MountIndex::default(),
+            devices: BTreeSet::new(),
+            failed: BTreeSet::new(),
             queues: Queues::default(),
+            progress: Progress::default(),
+            environment: Vec::new(),
+            exit_status: None,
             effects: Vec::new(),
             dirty: BTreeSet::new(),
         }
@@ -112,11 +169,8 @@ impl Engine {
     pub fn step(&mut self, now: Now, event: Event) -> Vec<Effect> {
         self.now = now;
         self.handle(event);
+        self.drain();
         std::mem::take(&mut self.effects)
-    }
-
-    fn handle(&mut self, event: Event) {
-        let _ = event;
     }
 
     /// The clocks at the event that is being handled.
@@ -126,21 +180,59 @@ impl Engine {
 
     /// When the next timer on `clock` is due: then an `Event::Tick` is expected.
     pub fn deadline(&self, clock: Clock) -> Option<Usec> {
+        if clock == Clock::Monotonic && self.has_work() {
+            return Some(self.now.monotonic);
+        }
         self.timers.next(clock)
     }
 
-    /// Units whose record changed since the last call, for the state log.
+    /// Units whose record changed since the last call, for the state log ([`Engine::record`]).
     pub fn take_dirty(&mut self) -> BTreeSet<UnitId> {
         std::mem::take(&mut self.dirty)
     }
 
-    /// A job.
-    pub fn job(&self, id: JobId) -> Option<&Job> {
-        self.jobs.get(&id)
+    /// Units in the state "failed" (`NFailedUnits`).
+    pub fn failed_units(&self) -> impl Iterator<Item = UnitId> + '_ {
+        self.failed.iter().copied()
     }
 
-    /// All jobs by number.
-    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
-        self.jobs.values()
+    /// The manager's environment block, as clients set it.
+    pub fn environment(&self) -> &[Rc<str>] {
+        &self.environment
+    }
+
+    /// A `daemon-reload` is under way.
+    pub fn is_reloading(&self) -> bool {
+        self.progress.reloading
+    }
+
+    pub(crate) fn table(&self) -> &JobTable {
+        &self.jobs
+    }
+
+    pub(crate) fn table_mut(&mut self) -> &mut JobTable {
+        &mut self.jobs
+    }
+
+    pub(crate) fn queues_mut(&mut self) -> &mut Queues {
+        &mut self.queues
+    }
+
+    pub(crate) fn timers_mut(&mut self) -> &mut TimerQueue<TimerKey> {
+        &mut self.timers
+    }
+
+    pub(crate) fn devices_mut(&mut self) -> &mut BTreeSet<(Rc<str>, UnitId)> {
+        &mut self.devices
+    }
+
+    /// Device units of a path below `/sys`.
+    pub fn devices_of<'a>(&'a self, sysfs: &'a Rc<str>) -> impl Iterator<Item = UnitId> + 'a {
+        let from = (sysfs.clone(), UnitId(0));
+        self.devices.range(from..).take_while(move |(path, _)| path == sysfs).map(|&(_, id)| id)
+    }
+
+    pub(crate) fn dirty_unit(&mut self, id: UnitId) {
+        self.dirty.insert(id);
     }
 }

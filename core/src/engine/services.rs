@@ -1,9 +1,10 @@
 //! What unit types call on the engine: chains, timers, processes, descriptors, log lines, start limits, invocations.
-use super::Engine;
 use super::clock::{Clock, Usec};
 use super::effect::{ChainId, Effect, FdId, JobMode, JobType, LogLine, RunEntry, StatusMark, Step, UnitId};
 use super::event::Pid;
 use super::timers::{TimerKey, TimerKind};
+use super::{Deferred, Engine};
+use crate::directives::ids;
 use std::rc::Rc;
 
 impl Engine {
@@ -66,7 +67,7 @@ impl Engine {
 
     /// The unit that watches this process.
     pub fn unit_of_pid(&self, pid: Pid) -> Option<UnitId> {
-        self.pids.get(&pid).copied()
+        self.pids.owner(&pid)
     }
 
     /// The unit whose cgroup this relative path is, or lies in.
@@ -95,12 +96,12 @@ impl Engine {
 
     /// The owner of a descriptor.
     pub fn fd_owner(&self, fd: FdId) -> Option<UnitId> {
-        self.fds.get(&fd).copied()
+        self.fds.owner(&fd)
     }
 
     /// Descriptors that units own, for the shell's bookkeeping over re-execution.
     pub fn owned_fds(&self) -> impl Iterator<Item = (FdId, UnitId)> + '_ {
-        self.fds.iter().map(|(&fd, &id)| (fd, id))
+        self.fds.iter().map(|(&fd, id)| (fd, id))
     }
 
     /// Close a descriptor.
@@ -118,7 +119,7 @@ impl Engine {
 
     /// Bus names that services wait for or hold.
     pub fn bus_names(&self) -> impl Iterator<Item = (&Rc<str>, UnitId)> {
-        self.bus_names.iter().map(|(name, &id)| (name, id))
+        self.bus_names.iter()
     }
 
     /// A line for the log.
@@ -154,7 +155,32 @@ impl Engine {
         let unit = self.unit_mut(id);
         let hit = !unit.start_limit.pass(now);
         unit.start_limit_was_hit = hit;
+        if hit {
+            let text = format!("{}: Start request repeated too quickly.", unit.name);
+            self.log(4, Some(id), text);
+            let action = self.unit(id).action(ids::START_LIMIT_ACTION);
+            self.emergency_action(action, id, None, "hit start limit");
+        }
         hit
+    }
+
+    /// Let go of all that the engine keeps for a unit outside of it.
+    pub(crate) fn forget_resources(&mut self, id: UnitId) {
+        for kind in TimerKind::ALL {
+            self.timers.disarm(TimerKey::Unit(id, kind));
+        }
+        if !self.unit(id).kind.holds_nothing() {
+            self.chains.remove_all(id);
+            self.pids.remove_all(id);
+            self.bus_names.remove_all(id);
+            self.fds.remove_all(id).into_iter().for_each(|fd| self.emit(Effect::CloseFd(fd)));
+        }
+        if let Some(cgroup) = self.unit(id).cgroup.clone() {
+            self.cgroups.remove(&cgroup);
+        }
+        let paths: Vec<Rc<str>> = self.unit(id).mounts_for.keys().cloned().collect();
+        paths.iter().for_each(|path| self.mounts.remove(path, id));
+        self.failed.remove(&id);
     }
 
     /// Give a unit a new invocation id. Types whose units run processes publish it below the run root.
@@ -179,6 +205,6 @@ impl Engine {
     /// Enqueue a start (or other) job on behalf of a trigger: it waits until the unit and all it needs are loaded. A refusal
     /// comes back through `Machine::trigger_refused` of `by`.
     pub fn enqueue_start_by(&mut self, target: UnitId, job: JobType, mode: JobMode, by: Option<UnitId>) {
-        self.queues.starts.push_back((target, job, mode, by));
+        self.queues.deferred.push_back(Deferred::Start(target, job, mode, by));
     }
 }

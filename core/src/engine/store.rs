@@ -2,7 +2,7 @@
 use super::Engine;
 use super::effect::{Announcement, Effect, UnitId};
 use super::unit::Unit;
-use crate::graph::{Dependency, Origins};
+use crate::graph::{Dependency, Edge, Origins};
 use crate::names::UnitName;
 use crate::units::{LoadState, OfKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,18 @@ impl Store {
 }
 
 impl Engine {
+    /// A stub with a given index, for restoring; `false` when the index or the name is taken.
+    pub(crate) fn insert_with_id(&mut self, id: UnitId, name: &UnitName) -> bool {
+        if self.store.units.contains_key(&id) || self.store.names.contains_key(name) {
+            return false;
+        }
+        self.store.next = self.store.next.max(id.0.wrapping_add(1));
+        self.store.units.insert(id, Box::new(Unit::stub(id, name.clone())));
+        self.store.names.insert(name.clone(), id);
+        self.store.to_load.insert(id);
+        true
+    }
+
     /// The unit with this index. Indices are held only while the unit is loaded: queues and maps forget a unit that goes.
     pub fn unit(&self, id: UnitId) -> &Unit {
         self.store.units.get(&id).expect("indices are held only while the unit is loaded")
@@ -146,10 +158,10 @@ impl Engine {
     }
 
     fn link(&mut self, from: UnitId, kind: Dependency, to: UnitId, origin: Origins) {
-        let ends = [(from, kind, to), (to, kind.inverse(), from)];
-        for (unit, kind, other) in ends {
+        let ends = [(from, kind, to, Edge::mine(origin)), (to, kind.inverse(), from, Edge::theirs(origin))];
+        for (unit, kind, other, edge) in ends {
             let known = self.unit(unit).deps.get(&(kind, other)).copied().unwrap_or_default();
-            let all = known.with(origin);
+            let all = known.with(edge);
             if all != known {
                 self.unit_quiet(unit).deps.insert((kind, other), all);
                 if self.unit(unit).announced {
@@ -159,28 +171,45 @@ impl Engine {
         }
     }
 
-    /// Drop what comes from `origin` in the dependencies that start at `from` (both ends). What nothing else holds goes.
-    pub fn drop_dependencies(&mut self, from: UnitId, origin: Origins) {
-        let mine: Vec<(Dependency, UnitId)> = self
-            .unit(from)
-            .deps
-            .iter()
-            .filter(|(_, known)| known.0 & origin.0 != 0)
-            .map(|(&key, _)| key)
-            .collect();
-        for (kind, to) in mine {
-            if is_own_end(kind) {
-                self.unlink(from, kind, to, origin);
-                self.unlink(to, kind.inverse(), from, origin);
-                self.queues.collect.insert(to);
+    /// Add both ends of an edge that stood at another unit.
+    pub(crate) fn link_edge(&mut self, from: UnitId, kind: Dependency, to: UnitId, edge: Edge) {
+        let known = self.unit(from).deps.get(&(kind, to)).copied().unwrap_or_default();
+        self.unit_quiet(from).deps.insert((kind, to), known.with(edge));
+        let back = Edge { mine: edge.theirs, theirs: edge.mine };
+        let known = self.unit(to).deps.get(&(kind.inverse(), from)).copied().unwrap_or_default();
+        self.unit_quiet(to).deps.insert((kind.inverse(), from), known.with(back));
+    }
+
+    /// What is queued for a unit that became part of another goes there.
+    pub(crate) fn replace_queued(&mut self, gone: UnitId, by: UnitId) {
+        for deferred in &mut self.queues.deferred {
+            if let super::Deferred::Start(target, _, _, asker) = deferred {
+                let moved = |id: &mut UnitId| {
+                    if *id == gone {
+                        *id = by;
+                    }
+                };
+                moved(target);
+                asker.iter_mut().for_each(moved);
             }
         }
     }
 
-    fn unlink(&mut self, unit: UnitId, kind: Dependency, other: UnitId, origin: Origins) {
+    /// Drop what `from` added with `origin`, at both ends. What nothing else holds goes.
+    pub fn drop_dependencies(&mut self, from: UnitId, origin: Origins) {
+        let mine = self.unit(from).deps.iter().filter(|(_, edge)| edge.mine.0 & origin.0 != 0);
+        let mine: Vec<(Dependency, UnitId)> = mine.map(|(&key, _)| key).collect();
+        for (kind, to) in mine {
+            self.unlink(from, kind, to, Edge::mine(origin));
+            self.unlink(to, kind.inverse(), from, Edge::theirs(origin));
+            self.queues.collect.insert(to);
+        }
+    }
+
+    pub(crate) fn unlink(&mut self, unit: UnitId, kind: Dependency, other: UnitId, edge: Edge) {
         let Some(unit) = self.store.units.get_mut(&unit) else { return };
         if let Some(known) = unit.deps.get_mut(&(kind, other)) {
-            *known = known.without(origin);
+            *known = known.without(edge);
             if known.is_empty() {
                 unit.deps.remove(&(kind, other));
             }
@@ -191,24 +220,4 @@ impl Engine {
     pub fn is_loaded(&self, id: UnitId) -> bool {
         self.get(id).is_some_and(|unit| unit.load == LoadState::Loaded)
     }
-}
-
-/// Whether a kind is the end that a unit's own settings write (rather than the inverse at the other unit).
-fn is_own_end(kind: Dependency) -> bool {
-    use Dependency::*;
-    !matches!(
-        kind,
-        RequiredBy
-            | RequisiteOf
-            | WantedBy
-            | BoundBy
-            | UpheldBy
-            | ConsistsOf
-            | ConflictedBy
-            | OnSuccessOf
-            | OnFailureOf
-            | TriggeredBy
-            | ReferencedBy
-            | SliceOf
-    )
 }

@@ -23,6 +23,20 @@ pub enum TimerKind {
     Pause,
 }
 
+impl TimerKind {
+    /// Every kind.
+    pub const ALL: [TimerKind; 8] = [
+        TimerKind::State,
+        TimerKind::Runtime,
+        TimerKind::Watchdog,
+        TimerKind::Restart,
+        TimerKind::Elapse,
+        TimerKind::ElapseRealtime,
+        TimerKind::Idle,
+        TimerKind::Pause,
+    ];
+}
+
 /// Owner of an armed timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TimerKey {

@@ -2,7 +2,7 @@
 use super::clock::{Stamp, Usec};
 use super::effect::{Failure, JobId, UnitId};
 use super::event::ConditionVerdict;
-use crate::graph::{Dependency, Origins};
+use crate::graph::{Dependency, Edge, Origins};
 use crate::names::{UnitName, UnitType};
 use crate::settings::Settings;
 use crate::units::{ActiveState, LoadState, UnitKind};
@@ -109,7 +109,7 @@ pub struct Unit {
     /// Description given by the type when the file has none.
     pub default_description: Option<Rc<str>>,
     /// Dependencies of both directions, each with where it comes from.
-    pub deps: BTreeMap<(Dependency, UnitId), Origins>,
+    pub deps: BTreeMap<(Dependency, UnitId), Edge>,
     /// Absolute paths of `RequiresMountsFor=` (true) and `WantsMountsFor=` (false), implied ones included.
     pub mounts_for: BTreeMap<Rc<str>, (bool, Origins)>,
     /// Its job, if any.
@@ -152,6 +152,10 @@ pub struct Unit {
     pub given_fds: Vec<(Rc<str>, super::effect::FdId)>,
     /// Why it runs: `TRIGGER_*` and `MONITOR_*` for the environment of its processes.
     pub activation: Option<Vec<(Rc<str>, Rc<str>)>>,
+    /// The type keeps it over `isolate` unless the file says otherwise.
+    pub implied_ignore_on_isolate: bool,
+    /// The type's default for `JobRunningTimeoutSec=`.
+    pub implied_job_running_timeout: Option<Usec>,
     pub(crate) announced: bool,
     pub(crate) loading: bool,
 }
@@ -192,6 +196,8 @@ impl Unit {
             dynamic_uid: None,
             given_fds: Vec::new(),
             activation: None,
+            implied_ignore_on_isolate: false,
+            implied_job_running_timeout: None,
             announced: false,
             loading: false,
         }

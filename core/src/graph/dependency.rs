@@ -270,6 +270,10 @@ impl Origins {
     pub const RUNTIME: Origins = Origins(1 << 7);
     /// `Slice=`.
     pub const SLICE: Origins = Origins(1 << 8);
+    /// `.wants/`, `.requires/` and `.upholds/` directories.
+    pub const DIRECTORY: Origins = Origins(1 << 9);
+    /// All that is read from files or follows from them: replaced when a unit is read again.
+    pub const SETTINGS: Origins = Origins(1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 8 | 1 << 9);
 
     /// Both sets.
     pub const fn with(self, other: Origins) -> Origins {
@@ -284,6 +288,42 @@ impl Origins {
     /// Whether nothing is left.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+}
+
+/// One end of a dependency: what this unit's settings say, and what the other's do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// This unit caused it.
+    pub mine: Origins,
+    /// The unit at the other end caused it.
+    pub theirs: Origins,
+}
+
+impl Edge {
+    /// Caused here.
+    pub const fn mine(origin: Origins) -> Edge {
+        Edge { mine: origin, theirs: Origins(0) }
+    }
+
+    /// Caused there.
+    pub const fn theirs(origin: Origins) -> Edge {
+        Edge { mine: Origins(0), theirs: origin }
+    }
+
+    /// Both.
+    pub const fn with(self, other: Edge) -> Edge {
+        Edge { mine: self.mine.with(other.mine), theirs: self.theirs.with(other.theirs) }
+    }
+
+    /// This without the other.
+    pub const fn without(self, other: Edge) -> Edge {
+        Edge { mine: self.mine.without(other.mine), theirs: self.theirs.without(other.theirs) }
+    }
+
+    /// Whether nobody causes it any more.
+    pub const fn is_empty(self) -> bool {
+        self.mine.is_empty() && self.theirs.is_empty()
     }
 }
 

@@ -3,6 +3,10 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `dependency` | the kinds, their inverses, what each pulls in or propagates ("atoms") |
+//! | `collect` | which units nobody needs in memory |
+//! | `mounts` | paths that units need, by prefix |
+mod collect;
 pub mod dependency;
+pub mod mounts;
 
-pub use dependency::{Atom, Dependency, Origins};
+pub use dependency::{Atom, Dependency, Edge, Origins};

@@ -3,12 +3,28 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `kinds` | types: merging, collapsing |
-//! | `queue` | enqueueing |
+//! | `transaction` | the closure over what a job needs |
+//! | `reduce` | redundant, unwanted and conflicting jobs; merging |
+//! | `order` | which of two jobs runs first; cycles |
+//! | `queue` | enqueueing: from a request to installed jobs |
+//! | `run` | when a job may run, what it makes its unit do |
+//! | `finish` | results and what follows |
+//! | `messages` | what people read |
+//! | `table` | the jobs there are, and who waits for whom |
+mod finish;
 pub mod kinds;
+mod messages;
+mod order;
 mod queue;
+mod reduce;
+mod run;
+pub(crate) mod table;
+pub(crate) mod transaction;
+
+pub use queue::Enqueued;
 
 use crate::engine::clock::{Stamp, Usec};
-use crate::engine::effect::{CallId, JobId, JobType, UnitId};
+use crate::engine::effect::{JobId, JobType, UnitId};
 use serde::{Deserialize, Serialize};
 
 /// Whether a job runs.
@@ -87,12 +103,8 @@ pub struct Job {
     pub irreversible: bool,
     /// Runs whatever is ordered before it.
     pub ignore_order: bool,
-    /// Was part of the first transaction or asked by a client: shows in status output.
-    pub manual: bool,
     /// The unit is being asked for its conditions.
     pub checking: bool,
-    /// Deadline (monotonic), 0: none.
+    /// When it times out (monotonic), `u64::MAX`: never.
     pub deadline: Usec,
-    /// Clients that wait for its end: none on D-Bus (`JobRemoved` tells), kept for varlink.
-    pub waiters: Vec<CallId>,
 }

@@ -1,14 +1,22 @@
-//! Devices (systemd.device(5)).
+//! Devices (systemd.device(5)): never started by us, they appear.
 //!
 //! | state | ActiveState | SubState | leaves to |
 //! |---|---|---|---|
 //! | dead | inactive | dead | tentative, plugged: somebody found it |
 //! | tentative | activating | tentative | plugged: udev announced it; dead: the last finder lost it |
 //! | plugged | active | plugged | tentative, dead: udev withdrew it |
-use super::{ActiveState, Machine, Refusal};
+//!
+//! A device of the kernel is several units: one for its path below `/sys` (the main one), one for its node, one for each
+//! link and `SYSTEMD_ALIAS=`; the others follow the main one.
+use super::{ActiveState, LoadProblem, Machine, Refusal};
 use crate::engine::Engine;
 use crate::engine::effect::UnitId;
+use crate::engine::event::DeviceEvent;
+use crate::graph::{Dependency, Origins};
+use crate::names::{UnitName, UnitType};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// Who has found a device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,22 +29,51 @@ pub struct Found {
     pub swap: bool,
 }
 
+/// A finder of devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finder {
+    /// See [`Found::udev`].
+    Udev,
+    /// See [`Found::mount`].
+    Mount,
+    /// See [`Found::swap`].
+    Swap,
+}
+
 /// Run-time state of a device.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Device {
     /// Who has found it.
     pub found: Found,
     /// `SysFSPath`.
-    pub sysfs: Option<String>,
+    pub sysfs: Option<Rc<str>>,
+    /// `Following`: the main unit of the same device.
+    pub following: Option<UnitId>,
 }
 
 impl Machine for Device {
+    fn exists_without_file(_: &mut Engine, _: UnitId) -> bool {
+        true
+    }
+
+    fn loaded(e: &mut Engine, id: UnitId) -> Result<(), LoadProblem> {
+        let timeout = e.config.default_device_timeout;
+        let path = e.unit(id).name.to_path().ok();
+        let unit = e.unit_mut(id);
+        unit.implied_job_running_timeout = Some(timeout);
+        if unit.default_description.is_none() {
+            unit.default_description = path.map(Rc::from);
+        }
+        Ok(())
+    }
+
     fn start(_: &mut Engine, _: UnitId) -> Result<(), Refusal> {
-        Err(Refusal::Invalid)
+        // The job waits for the device.
+        Ok(())
     }
 
     fn stop(_: &mut Engine, _: UnitId) -> Result<(), Refusal> {
-        Err(Refusal::Invalid)
+        Ok(())
     }
 
     fn active_state(&self) -> ActiveState {
@@ -54,4 +91,128 @@ impl Machine for Device {
             _ => "tentative",
         }
     }
+
+    fn may_collect(&self) -> bool {
+        self.found == Found::default()
+    }
+
+    fn removed(e: &mut Engine, id: UnitId) {
+        if let Some(sysfs) = e.machine::<Device>(id).sysfs.clone() {
+            e.devices_mut().remove(&(sysfs, id));
+        }
+    }
+}
+
+/// A finder found, or lost, a device.
+pub fn set_found(e: &mut Engine, id: UnitId, finder: Finder, on: bool) {
+    let old = e.unit(id).active_state();
+    let known = e.machine::<Device>(id).found;
+    let mut found = known;
+    match finder {
+        Finder::Udev => found.udev = on,
+        Finder::Mount => found.mount = on,
+        Finder::Swap => found.swap = on,
+    }
+    if found != known {
+        e.machine_mut::<Device>(id).found = found;
+        e.state_changed(id, old);
+    }
+}
+
+/// The mount or swap table names this node: `None` when it is no path of a device.
+pub fn found_by_table(e: &mut Engine, node: &str, finder: Finder, on: bool) -> Option<UnitId> {
+    if !node.starts_with("/dev/") && !node.starts_with("/sys/") {
+        return None;
+    }
+    let name = UnitName::from_path(node, UnitType::Device).ok()?;
+    let id = if on { e.ensure(&name) } else { e.find(&name)? };
+    set_found(e, id, finder, on);
+    Some(id)
+}
+
+/// A device appeared, changed or went.
+pub fn changed(e: &mut Engine, event: &DeviceEvent) {
+    let property =
+        |name: &str| event.properties.iter().find(|(key, _)| **key == *name).map(|(_, value)| value.clone());
+    let ready = property("SYSTEMD_READY").is_none_or(|value| &*value != "0");
+    let gone = &*event.action == "remove" || !event.tagged || !ready;
+    let known: BTreeSet<UnitId> = e.devices_of(&event.sysfs).collect();
+    if gone {
+        for id in known {
+            unplug(e, id);
+        }
+        return;
+    }
+    let Some(main) = plug(e, &event.sysfs, event, None) else { return };
+    let mut present = BTreeSet::from([main]);
+    let aliases = property("SYSTEMD_ALIAS").unwrap_or_else(|| Rc::from(""));
+    let aliases = aliases.split_ascii_whitespace().filter(|path| path.starts_with('/'));
+    let others: Vec<&str> =
+        event.node.iter().chain(&event.links).map(|path| &**path).chain(aliases).collect();
+    for path in others {
+        present.extend(plug(e, path, event, Some(main)));
+    }
+    for id in known.difference(&present).copied() {
+        unplug(e, id);
+    }
+    for id in present {
+        set_found(e, id, Finder::Udev, true);
+    }
+}
+
+fn plug(e: &mut Engine, path: &str, event: &DeviceEvent, following: Option<UnitId>) -> Option<UnitId> {
+    let name = UnitName::from_path(path, UnitType::Device).ok()?;
+    let id = e.ensure(&name);
+    if e.machine::<Device>(id).sysfs.as_ref() != Some(&event.sysfs) {
+        if let Some(old) = e.machine::<Device>(id).sysfs.clone() {
+            e.devices_mut().remove(&(old, id));
+        }
+        e.devices_mut().insert((event.sysfs.clone(), id));
+        let device = e.machine_mut::<Device>(id);
+        device.sysfs = Some(event.sysfs.clone());
+        device.following = following;
+    }
+    let property =
+        |name: &str| event.properties.iter().find(|(key, _)| **key == *name).map(|(_, value)| value.clone());
+    let model = property("ID_MODEL_FROM_DATABASE")
+        .or_else(|| property("ID_MODEL"))
+        .map(|model| model.replace('_', " "));
+    if let Some(model) = model {
+        e.unit_mut(id).default_description = Some(model.into());
+    }
+    let wants = property(if e.config.user { "SYSTEMD_USER_WANTS" } else { "SYSTEMD_WANTS" });
+    want(e, id, wants.as_deref().unwrap_or(""), following.is_none());
+    Some(id)
+}
+
+/// `SYSTEMD_WANTS=`: units the device pulls in; new ones are started when it is there already.
+fn want(e: &mut Engine, id: UnitId, wants: &str, main: bool) {
+    let before: BTreeSet<UnitId> = e.unit(id).dependencies(Dependency::Wants).collect();
+    e.drop_dependencies(id, Origins::UDEV);
+    if !main {
+        return;
+    }
+    let plugged = e.machine::<Device>(id).found.udev;
+    for word in wants.split_ascii_whitespace() {
+        let Ok(name) = UnitName::parse(word) else { continue };
+        let instance = e.unit(id).name.stem().to_owned();
+        let name = if name.is_template() { name.with_instance(&instance).ok() } else { Some(name) };
+        let Some(name) = name else { continue };
+        let other = e.add_dependency_by_name(id, Dependency::Wants, &name, Origins::UDEV);
+        if plugged && !before.contains(&other) {
+            use crate::engine::effect::{JobMode, JobType};
+            e.enqueue_start_by(other, JobType::Start, JobMode::Fail, None);
+        }
+    }
+}
+
+fn unplug(e: &mut Engine, id: UnitId) {
+    if let Some(sysfs) = e.machine::<Device>(id).sysfs.clone() {
+        e.devices_mut().remove(&(sysfs, id));
+    }
+    let device = e.machine_mut::<Device>(id);
+    device.sysfs = None;
+    device.following = None;
+    e.drop_dependencies(id, Origins::UDEV);
+    set_found(e, id, Finder::Udev, false);
 }

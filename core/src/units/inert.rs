@@ -37,3 +37,9 @@ macro_rules! inert {
 }
 
 inert!(Mount "mounted", Swap "active", Automount "waiting");
+
+/// The kernel's mount table is new: no machine follows it yet.
+pub fn mount_table_changed(_: &mut Engine, _: Vec<crate::engine::event::MountEntry>) {}
+
+/// The kernel's swap table is new: no machine follows it yet.
+pub fn swap_table_changed(_: &mut Engine, _: Vec<crate::engine::event::SwapEntry>) {}

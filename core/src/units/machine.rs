@@ -9,7 +9,6 @@ use crate::engine::event::{ChainError, ChainOutput, Exit, Notify, Pid};
 use crate::engine::timers::TimerKind;
 use crate::names::UnitType;
 use serde::{Deserialize, Serialize};
-use std::rc::Rc;
 
 /// A unit type's state machine. The value is its run-time state; the functions take the engine and the unit's id, since
 /// they change more than the value. None may call another unit's machine: they change their own state (then
@@ -19,6 +18,10 @@ pub trait Machine: Default {
     /// Settings are parsed: verify them, add implied and default dependencies.
     fn loaded(e: &mut Engine, id: UnitId) -> Result<(), LoadProblem> {
         Ok(())
+    }
+    /// Whether the unit may exist without a file (devices, slices, what the kernel's tables show).
+    fn exists_without_file(e: &mut Engine, id: UnitId) -> bool {
+        false
     }
     /// After `Event::GeneratorsDone` or a re-execution: settings may be new, the state is what it was.
     fn reloaded(e: &mut Engine, id: UnitId) {}
@@ -122,6 +125,10 @@ macro_rules! kinds {
             pub fn may_collect(&self) -> bool {
                 match self { $(UnitKind::$name(m) => m.may_collect()),* }
             }
+            /// Types that never own chains, processes, descriptors or bus names.
+            pub(crate) fn holds_nothing(&self) -> bool {
+                matches!(self.unit_type(), UnitType::Target | UnitType::Device | UnitType::Slice)
+            }
             /// See [`Machine::processes`].
             pub fn processes(&self) -> (Option<Pid>, Option<Pid>) {
                 match self { $(UnitKind::$name(m) => m.processes()),* }
@@ -183,6 +190,7 @@ macro_rules! dispatch {
 
 dispatch! {
     fn loaded() -> Result<(), LoadProblem>;
+    fn exists_without_file() -> bool;
     fn reloaded();
     fn can_start() -> Result<(), Refusal>;
     fn start() -> Result<(), Refusal>;
@@ -215,9 +223,4 @@ pub(crate) fn can_reload(e: &Engine, id: UnitId, kind: UnitType) -> bool {
         UnitType::Scope => Scope::can_reload(e, id),
         _ => false,
     }
-}
-
-/// An owned word for messages.
-pub(crate) fn text(value: impl Into<Rc<str>>) -> Rc<str> {
-    value.into()
 }

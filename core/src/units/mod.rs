@@ -20,9 +20,9 @@ pub mod socket;
 mod socket_accept;
 mod socket_load;
 pub mod target;
-pub mod timer;
 #[cfg(test)]
 mod test_world;
+pub mod timer;
 
 pub use inert as automount;
 pub use inert as mount;
@@ -130,6 +130,8 @@ pub enum Refusal {
     Frozen,
     /// The start could not even begin.
     Failed,
+    /// The unit does nothing for this job: it ends as "skipped".
+    Skipped,
 }
 
 /// Why a unit type does not accept the settings of a unit.

@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | down | inactive | dead | up: a start job |
 //! | up | active | active | down: a stop job |
-use super::{ActiveState, Machine, Refusal};
+use super::{ActiveState, LoadProblem, Machine, Refusal};
 use crate::engine::Engine;
 use crate::engine::effect::UnitId;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,13 @@ fn set(e: &mut Engine, id: UnitId, up: bool) {
 }
 
 impl Machine for Target {
+    fn loaded(e: &mut Engine, id: UnitId) -> Result<(), LoadProblem> {
+        if e.unit(id).default_dependencies() {
+            e.add_shutdown_conflict(id);
+        }
+        Ok(())
+    }
+
     fn start(e: &mut Engine, id: UnitId) -> Result<(), Refusal> {
         e.new_invocation(id);
         set(e, id, true);

@@ -1,0 +1,283 @@
+//! State records: everything that is not read again from files, for the state log and for re-execution.
+//!
+//! One record a unit (key `unit/INDEX`) and one for the manager (key `manager`), as JSON: a newer engine reads an older one's.
+//! Indices and job numbers stay the same. After [`Engine::restore`] the shell steps once (`Event::Tick`) and answers the
+//! `Load` that comes before any other event: then settings are there again.
+use super::clock::{Clock, Stamp, Usec};
+use super::effect::{ChainId, FdId, UnitId};
+use super::event::Pid;
+use super::timers::{TimerKey, TimerKind};
+use super::unit::{CheckResult, RateLimit, Stamps};
+use super::{Engine, Unit};
+use crate::jobs::{Job, JobState};
+use crate::names::UnitName;
+use crate::units::{LoadState, UnitKind, machine};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// Key of the manager's own record.
+pub const MANAGER_KEY: &str = "manager";
+
+/// Why a record was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreProblem {
+    /// Its key.
+    pub key: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct UnitRecord {
+    id: UnitId,
+    name: UnitName,
+    #[serde(default)]
+    aliases: BTreeSet<UnitName>,
+    kind: UnitKind,
+    #[serde(default)]
+    stamps: Stamps,
+    #[serde(default)]
+    condition: CheckResult,
+    #[serde(default)]
+    assert: CheckResult,
+    #[serde(default)]
+    invocation: Option<Rc<str>>,
+    #[serde(default)]
+    slice: Option<UnitId>,
+    #[serde(default)]
+    cgroup: Option<Rc<str>>,
+    #[serde(default)]
+    start_limit: RateLimit,
+    #[serde(default)]
+    start_limit_was_hit: bool,
+    #[serde(default)]
+    auto_limit: RateLimit,
+    #[serde(default)]
+    transient: bool,
+    #[serde(default)]
+    perpetual: bool,
+    #[serde(default)]
+    refs: BTreeMap<u64, u32>,
+    #[serde(default)]
+    ledger: Vec<(Rc<str>, Rc<str>)>,
+    #[serde(default)]
+    frozen: bool,
+    #[serde(default)]
+    dynamic_uid: Option<u32>,
+    #[serde(default)]
+    given_fds: Vec<(Rc<str>, FdId)>,
+    #[serde(default)]
+    activation: Option<Vec<(Rc<str>, Rc<str>)>>,
+    #[serde(default)]
+    jobs: Vec<Job>,
+    #[serde(default)]
+    timers: Vec<(TimerKind, Clock, Usec)>,
+    #[serde(default)]
+    pids: Vec<Pid>,
+    #[serde(default)]
+    fds: Vec<FdId>,
+    #[serde(default)]
+    chains: Vec<ChainId>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ManagerRecord {
+    random: [u64; 2],
+    next_job: u32,
+    next_chain: u64,
+    next_fd: u64,
+    #[serde(default)]
+    environment: Vec<Rc<str>>,
+    #[serde(default)]
+    exit_status: Option<u8>,
+    #[serde(default)]
+    booted: bool,
+    #[serde(default)]
+    finished: Option<Stamp>,
+}
+
+/// The key of a unit's record.
+pub fn key(id: UnitId) -> String {
+    format!("unit/{}", id.0)
+}
+
+impl Engine {
+    /// A unit's record; `None` when it is not loaded (any more): its key is to be deleted.
+    pub fn record(&self, id: UnitId) -> Option<Vec<u8>> {
+        let unit = self.get(id)?;
+        serde_json::to_vec(&self.unit_record(unit)).ok()
+    }
+
+    /// The manager's own record.
+    pub fn record_manager(&self) -> Vec<u8> {
+        let record = ManagerRecord {
+            random: self.random,
+            next_job: self.jobs.next,
+            next_chain: self.next_chain,
+            next_fd: self.next_fd,
+            environment: self.environment.clone(),
+            exit_status: self.exit_status,
+            booted: self.progress.booted,
+            finished: self.progress.finished,
+        };
+        serde_json::to_vec(&record).unwrap_or_default()
+    }
+
+    /// All records, for a planned re-execution or a new log.
+    pub fn record_all(&self) -> Vec<(String, Vec<u8>)> {
+        let units = self.units().filter_map(|unit| Some((key(unit.id), self.record(unit.id)?)));
+        units.chain([(MANAGER_KEY.to_owned(), self.record_manager())]).collect()
+    }
+
+    fn unit_record(&self, unit: &Unit) -> UnitRecord {
+        let id = unit.id;
+        let timers = TimerKind::ALL.into_iter().filter_map(|kind| {
+            let (clock, at) = self.timers.armed(TimerKey::Unit(id, kind))?;
+            Some((kind, clock, at))
+        });
+        UnitRecord {
+            id,
+            name: unit.name.clone(),
+            aliases: unit.aliases.clone(),
+            kind: unit.kind.clone(),
+            stamps: unit.stamps,
+            condition: unit.condition.clone(),
+            assert: unit.assert.clone(),
+            invocation: unit.invocation.clone(),
+            slice: unit.slice,
+            cgroup: unit.cgroup.clone(),
+            start_limit: unit.start_limit,
+            start_limit_was_hit: unit.start_limit_was_hit,
+            auto_limit: unit.auto_limit,
+            transient: unit.transient,
+            perpetual: unit.perpetual,
+            refs: unit.refs.clone(),
+            ledger: unit.ledger.clone(),
+            frozen: unit.frozen,
+            dynamic_uid: unit.dynamic_uid,
+            given_fds: unit.given_fds.clone(),
+            activation: unit.activation.clone(),
+            jobs: [unit.job, unit.nop_job]
+                .into_iter()
+                .flatten()
+                .filter_map(|job| self.job(job).cloned())
+                .collect(),
+            timers: timers.collect(),
+            pids: self.pids.of(id).copied().collect(),
+            fds: self.fds.of(id).copied().collect(),
+            chains: self.chains.of(id).copied().collect(),
+        }
+    }
+
+    /// Take records into a new engine. What cannot be read is told and left out; the rest counts.
+    pub fn restore<'a>(
+        &mut self,
+        records: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> Vec<RestoreProblem> {
+        let mut problems = Vec::new();
+        for (key, bytes) in records {
+            let result =
+                if key == MANAGER_KEY { self.restore_manager(bytes) } else { self.restore_unit(bytes) };
+            if let Err(message) = result {
+                problems.push(RestoreProblem { key: key.to_owned(), message });
+            }
+        }
+        self.progress.restoring = true;
+        problems
+    }
+
+    fn restore_manager(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let record: ManagerRecord = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        self.random = record.random;
+        self.jobs.next = self.jobs.next.max(record.next_job);
+        self.next_chain = self.next_chain.max(record.next_chain);
+        self.next_fd = self.next_fd.max(record.next_fd);
+        self.environment = record.environment;
+        self.exit_status = record.exit_status;
+        self.progress.booted = record.booted;
+        self.progress.finished = record.finished;
+        Ok(())
+    }
+
+    fn restore_unit(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let record: UnitRecord = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let id = record.id;
+        if record.kind.unit_type() != record.name.kind() || !self.insert_with_id(id, &record.name) {
+            return Err(format!("{} is there twice, or is not what its name says", record.name));
+        }
+        for name in &record.aliases {
+            if self.find(name).is_none() {
+                self.add_name(id, name);
+            }
+        }
+        for mut job in record.jobs {
+            let slot = self.unit_mut(id);
+            match job.kind {
+                super::effect::JobType::Nop => slot.nop_job = Some(job.id),
+                _ => slot.job = Some(job.id),
+            }
+            if job.checking {
+                // Its conditions are asked for again.
+                job.checking = false;
+                job.state = JobState::Waiting;
+            }
+            self.timers.arm(TimerKey::Job(job.id), Clock::Monotonic, job.deadline);
+            self.queues.run.insert(job.id);
+            self.jobs.next = self.jobs.next.max(job.id.0.wrapping_add(1));
+            self.put_job(job);
+        }
+        for (kind, clock, at) in record.timers {
+            self.timers.arm(TimerKey::Unit(id, kind), clock, at);
+        }
+        record.pids.into_iter().for_each(|pid| self.pids.insert(pid, id));
+        record.fds.into_iter().for_each(|fd| self.fds.insert(fd, id));
+        record.chains.into_iter().for_each(|chain| self.chains.insert(chain, id));
+        if let Some(cgroup) = &record.cgroup {
+            self.cgroups.insert(cgroup.clone(), id);
+        }
+        let unit = self.unit_mut(id);
+        unit.kind = record.kind;
+        unit.stamps = record.stamps;
+        unit.condition = record.condition;
+        unit.assert = record.assert;
+        unit.invocation = record.invocation;
+        unit.slice = record.slice;
+        unit.cgroup = record.cgroup;
+        unit.start_limit = record.start_limit;
+        unit.start_limit_was_hit = record.start_limit_was_hit;
+        unit.auto_limit = record.auto_limit;
+        unit.transient = record.transient;
+        unit.perpetual = record.perpetual;
+        unit.refs = record.refs;
+        unit.ledger = record.ledger;
+        unit.frozen = record.frozen;
+        unit.dynamic_uid = record.dynamic_uid;
+        unit.given_fds = record.given_fds;
+        unit.activation = record.activation;
+        unit.announced = true;
+        if let UnitKind::Device(device) = &unit.kind {
+            let sysfs = device.sysfs.clone();
+            self.devices.extend(sysfs.map(|sysfs| (sysfs, id)));
+        }
+        let unit = self.unit_mut(id);
+        unit.load = LoadState::Stub;
+        if unit.active_state() == crate::units::ActiveState::Failed {
+            self.failed.insert(id);
+        }
+        Ok(())
+    }
+
+    /// All files were read again after a restore.
+    pub(crate) fn after_restore(&mut self) {
+        let all: Vec<UnitId> = self.units().map(|unit| unit.id).collect();
+        for id in all {
+            // A slice that is gone from the log was not worth keeping.
+            if self.unit(id).slice.is_some_and(|slice| self.get(slice).is_none()) {
+                self.unit_mut(id).slice = None;
+            }
+            machine::call::reloaded(self.unit(id).unit_type(), self, id);
+            self.queues.collect.insert(id);
+        }
+    }
+}
