@@ -360,6 +360,32 @@ fn zones() {
     assert_eq!(next_times(&later, BASE, &berlin(), 3), ["2025-10-12 11:00:00"]);
 }
 
+/// Observed: a round of the clock that is repeated counts once (the one in which the search begins), one that is left out not at all.
+#[test]
+fn clock_changes() {
+    let usec = |time: &str| {
+        let time: jiff::Timestamp = time.parse().expect("valid time");
+        u64::try_from(time.as_microsecond()).expect("after 1970")
+    };
+    let times = |text: &str, from: &str, count| {
+        next_times(&calendar::parse(text).expect("valid"), usec(from), &berlin(), count)
+    };
+    let night = "*-*-* 02:30:00 Europe/Berlin";
+    assert_eq!(times(night, "2025-10-25T12:00:00Z", 2), ["2025-10-26 00:30:00", "2025-10-27 01:30:00"]);
+    assert_eq!(times(night, "2025-03-29T12:00:00Z", 2), ["2025-03-31 00:30:00", "2025-04-01 00:30:00"]);
+    let half_hours = "*:0/30 Europe/Berlin";
+    assert_eq!(
+        times(half_hours, "2025-10-25T23:50:00Z", 4),
+        ["2025-10-26 00:00:00", "2025-10-26 00:30:00", "2025-10-26 02:00:00", "2025-10-26 02:30:00",]
+    );
+    assert_eq!(
+        times(half_hours, "2025-03-30T00:20:00Z", 3),
+        ["2025-03-30 00:30:00", "2025-03-30 01:00:00", "2025-03-30 01:30:00",]
+    );
+    assert_eq!(times(half_hours, "2025-10-26T01:10:00Z", 2), ["2025-10-26 01:30:00", "2025-10-26 02:00:00"]);
+    assert_eq!(times("*:*:* Europe/Berlin", "2025-10-26T01:10:00Z", 1), ["2025-10-26 01:10:01"]);
+}
+
 proptest! {
     #[test]
     fn canonical_form_is_stable(

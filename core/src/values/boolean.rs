@@ -5,9 +5,9 @@ use super::ValueError;
 /// Parses a boolean; letter case does not matter.
 pub fn parse(text: &str) -> Result<bool, ValueError> {
     let is = |word: &&str| text.eq_ignore_ascii_case(word);
-    if ["1", "yes", "y", "true", "t", "on"].iter().any(|w| is(w)) {
+    if ["1", "yes", "y", "true", "t", "on"].iter().any(is) {
         Ok(true)
-    } else if ["0", "no", "n", "false", "f", "off"].iter().any(|w| is(w)) {
+    } else if ["0", "no", "n", "false", "f", "off"].iter().any(is) {
         Ok(false)
     } else {
         Err(ValueError::new("boolean", text, "neither yes nor no"))

@@ -74,7 +74,7 @@ pub fn format(bytes: u64, base: Base) -> String {
     }
     for (index, suffix) in SUFFIXES.iter().enumerate().take(6) {
         let factor = base.factor(index);
-        if bytes > 0 && bytes % factor == 0 {
+        if bytes > 0 && bytes.is_multiple_of(factor) {
             return format!("{}{suffix}", bytes / factor);
         }
     }

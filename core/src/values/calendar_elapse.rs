@@ -40,12 +40,15 @@ impl Calendar {
                     from = Civil::of(resumes)?.max(found.successor());
                 }
                 AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => {
-                    let (first, second) = (ambiguous.clone().earlier().ok()?, ambiguous.later().ok()?);
-                    let time = if first > after_time { first } else { second };
+                    // Where the clock is set back only the round counts in which the search begins, as in the
+                    // reference.
+                    let (first, second) = (ambiguous.earlier().ok()?, ambiguous.later().ok()?);
+                    let in_second = zone.to_offset(after_time) == zone.to_offset(second);
+                    let time = if first <= after_time && in_second { second } else { first };
                     if time > after_time {
                         return u64::try_from(time.as_microsecond()).ok();
                     }
-                    from = found.successor();
+                    from = end_of_first_round(zone, first)?.max(found.successor());
                 }
             }
         }
@@ -142,6 +145,12 @@ impl Calendar {
         let (minute, us) = minute_from(0, 0)?;
         Some((hour, minute, us))
     }
+}
+
+/// The local time at which the clock is set back next after `time`.
+fn end_of_first_round(zone: &TimeZone, time: Timestamp) -> Option<Civil> {
+    let last = zone.following(time).next()?.timestamp().checked_sub(1.microsecond()).ok()?;
+    Civil::of(zone.to_datetime(last)).map(Civil::successor)
 }
 
 /// The first value from `from` on that the list has; any value where it is empty.

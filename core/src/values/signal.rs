@@ -50,7 +50,7 @@ pub fn format(signal: u8) -> String {
     }
     match signal {
         RTMIN => "RTMIN".to_owned(),
-        RTMIN..=RTMAX => format!("RTMIN+{}", signal - RTMIN),
+        35..=RTMAX => format!("RTMIN+{}", signal - RTMIN),
         _ => signal.to_string(),
     }
 }
