@@ -33,6 +33,7 @@ pub mod shutdown;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
+pub mod statelog;
 pub mod sys;
 pub mod timer;
 pub mod unitdirs;

@@ -4,12 +4,14 @@
 mod child;
 mod chown_tree;
 pub mod clone;
+pub mod crc32c;
 pub mod mount;
 pub mod namespaces;
 pub mod power;
 pub mod process;
 pub mod program;
 mod raw;
+pub mod shared_map;
 pub mod signal;
 pub mod socket;
 
