@@ -2,9 +2,9 @@
 //! (`tests/facts/units`; recorded with `busctl call ... GetAll`).
 
 use runstead_core::directives::properties::{self, HostValues, PropertyValue, Source, property_value};
-use runstead_core::directives::{Loaded, load};
+use runstead_core::directives::{Loaded, load, transient_text};
 use runstead_core::names::specifiers::{HostSpecifiers, ManagerSpecifiers};
-use runstead_core::names::{Specifiers, UnitName};
+use runstead_core::names::{Specifiers, UnitName, UnitType};
 use runstead_core::settings::Settings;
 use runstead_core::unitfile::{UnitFile, UnitFiles, parse};
 use serde_json::{Map, Value, json};
@@ -119,6 +119,68 @@ fn settings_are_shown_as_the_reference_shows_them() {
         expected.extend(facts.as_object().expect("an object").clone());
         let loaded = loaded(&unit, vec![parse(name, &bytes)]);
         found.extend(differences(&unit, &loaded, &expected, &host));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// What the properties do not say: the path of a stream, and whether an empty list of controllers was written.
+const UNSAID: [&str; 4] = ["StandardInput", "StandardOutput", "Delegate", "DelegateControllers"];
+
+/// Shown values, set as a client would on an empty unit, are shown alike.
+#[test]
+fn what_is_shown_can_be_set() {
+    let host = HostValues::default();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/facts/units");
+    let mut found = Vec::new();
+    let mut names: Vec<_> =
+        std::fs::read_dir(directory).expect("the facts").map(|entry| entry.expect("a file").path()).collect();
+    names.sort();
+    for path in names {
+        let name = path.file_name().and_then(|name| name.to_str()).expect("text");
+        let unit = UnitName::parse(name).expect("a unit name");
+        let wanted = loaded(&unit, vec![parse(name, &std::fs::read(&path).expect("readable"))]).settings;
+        let rows = || properties::UNIT.iter().chain(properties::of(unit.kind()));
+        let (mut text, empty) = (String::new(), Settings::default());
+        for row in rows() {
+            // What another property says too, or which a client would say otherwise.
+            let twice = ["Delegate", "ImportCredential", "SyslogPriority", "StandardInput", "StandardOutput"];
+            if (unit.kind() == UnitType::Service && matches!(row.source, Source::Commands(_, false)))
+                || twice.contains(&row.name)
+            {
+                continue;
+            }
+            let Some(value) = property_value(row, &unit, &wanted, &host) else { continue };
+            if property_value(row, &unit, &empty, &host).as_ref() == Some(&value) {
+                continue;
+            }
+            let last_first = matches!(row.source, Source::Timers(_) | Source::Checks(_))
+                || ["Paths", "DeviceAllow"].contains(&row.name);
+            let value = match value {
+                PropertyValue::Array(element, items) if last_first => {
+                    PropertyValue::Array(element, items.into_iter().rev().collect())
+                }
+                other => other,
+            };
+            match transient_text(unit.kind(), row.name, &value) {
+                Ok(lines) => {
+                    lines.iter().for_each(|(section, line)| text += &format!("[{section}]\n{line}\n"))
+                }
+                Err(error) => found.push(format!("{name}: {error}")),
+            }
+        }
+        let ours = loaded(&unit, vec![parse(name, text.as_bytes())]);
+        found.extend(ours.warnings.iter().map(|warning| format!("{name}: {}", warning.kind)));
+        for row in rows() {
+            let shown = |settings| property_value(row, &unit, settings, &host);
+            if shown(&ours.settings) != shown(&wanted) && !UNSAID.contains(&row.name) {
+                found.push(format!(
+                    "{name} {}: {:?} and not {:?}",
+                    row.name,
+                    shown(&ours.settings),
+                    shown(&wanted)
+                ));
+            }
+        }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
 }

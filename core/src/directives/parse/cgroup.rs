@@ -26,6 +26,13 @@ pub const CONTROLLERS: [&str; 13] = [
     "bpf-restrict-network-interfaces",
 ];
 
+/// What fills a netfilter set, by the number on the bus.
+pub const NFT_SOURCES: [&str; 6] = ["address", "prefix", "ifindex", "cgroup", "user", "group"];
+
+/// Families of netfilter tables with their numbers (linux/netfilter.h).
+pub const NFT_FAMILIES: [(&str, i32); 6] =
+    [("inet", 1), ("ip", 2), ("arp", 3), ("netdev", 5), ("bridge", 7), ("ip6", 10)];
+
 pub(super) fn parse(context: &mut Context<'_, '_>, text: &str) -> Result<Outcome, Problem> {
     let uint = |number: u64| Ok(Outcome::Set(Value::Uint(number)));
     if text.is_empty() && !matches!(context.row.kind, Kind::Delegate) {
@@ -189,8 +196,8 @@ fn nft_sets(context: &mut Context<'_, '_>, text: &str) -> Result<Outcome, Proble
     for word in words(text)? {
         let parts: Vec<String> = word.split(':').map(str::to_owned).collect();
         let known = parts.len() == 4
-            && ["cgroup", "user", "group"].contains(&parts[0].as_str())
-            && ["arp", "bridge", "inet", "ip", "ip6", "netdev"].contains(&parts[1].as_str());
+            && NFT_SOURCES[3..].contains(&parts[0].as_str())
+            && NFT_FAMILIES.iter().any(|known| known.0 == parts[1]);
         if known {
             more.push(parts);
         } else {

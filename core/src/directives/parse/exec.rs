@@ -23,7 +23,8 @@ pub const NAMESPACES: [(&str, u64); 7] = [
 /// All flags of [`NAMESPACES`].
 pub const NAMESPACES_ALL: u64 = 0x7e02_0000;
 
-const SECURE_BITS: [&str; 6] =
+/// Names of the secure bits by their number (capabilities(7)).
+pub const SECURE_BITS: [&str; 6] =
     ["noroot", "noroot-locked", "no-setuid-fixup", "no-setuid-fixup-locked", "keep-caps", "keep-caps-locked"];
 
 const ARCHITECTURES: [&str; 20] = [

@@ -107,7 +107,12 @@ fn limit(context: &Context<'_, '_>, text: &str) -> Result<Outcome, Problem> {
     let name = context.row.name;
     let name = name.strip_prefix("Default").unwrap_or(name).strip_prefix("Limit").unwrap_or(name);
     let Some(resource) = rlimit::Resource::from_name(name) else { return ignored("no such resource") };
-    let limits = rlimit::parse(resource, text)?;
+    // Clients set the soft limit by itself: the hard one stays.
+    if let (Some(soft), Some(Value::Rlimit(_, hard))) = (text.strip_suffix(':'), context.old()) {
+        let soft = rlimit::parse(resource, soft)?.soft;
+        return Ok(Outcome::Set(Value::Rlimit(soft.min(*hard), *hard)));
+    }
+    let limits = rlimit::parse(resource, text.strip_suffix(':').unwrap_or(text))?;
     Ok(Outcome::Set(Value::Rlimit(limits.soft, limits.hard)))
 }
 

@@ -2,7 +2,8 @@
 
 use super::PropertyValue::{self, *};
 use super::{Form, PropertyRow, Source};
-use crate::directives::parse::{base64, cgroup::prefix};
+use crate::directives::parse::base64;
+use crate::directives::parse::cgroup::{NFT_FAMILIES, NFT_SOURCES, prefix};
 use crate::directives::{Kind, ids, row, system_calls};
 use crate::engine::effect::Command;
 use crate::names::UnitName;
@@ -453,11 +454,8 @@ fn socket_bind(text: &str) -> PropertyValue {
 }
 
 fn nft_set(row: &[Rc<str>]) -> PropertyValue {
-    const SOURCES: [&str; 6] = ["address", "prefix", "ifindex", "cgroup", "user", "group"];
-    const FAMILIES: [(&str, i32); 6] =
-        [("inet", 1), ("ip", 2), ("arp", 3), ("netdev", 5), ("bridge", 7), ("ip6", 10)];
-    let source = SOURCES.iter().position(|known| *known == column(row, 0)).unwrap_or(0);
-    let family = FAMILIES.iter().find(|known| known.0 == column(row, 1)).map_or(0, |known| known.1);
+    let source = NFT_SOURCES.iter().position(|known| *known == column(row, 0)).unwrap_or(0);
+    let family = NFT_FAMILIES.iter().find(|known| known.0 == column(row, 1)).map_or(0, |known| known.1);
     let text = |at| PropertyValue::text(column(row, at));
     Struct(vec![signed(i32::try_from(source).unwrap_or(0)), signed(family), text(2), text(3)])
 }
