@@ -113,6 +113,7 @@ pub enum Operation {
     SetLogLevel(String),
     SetLogTarget(String),
     SetWatchdog(&'static str, u64),
+    SetWatchdogGovernor(String),
     SetServiceWatchdogs(bool),
     SwitchRoot { root: String, init: String },
     DynamicUserByName(String),

@@ -48,11 +48,25 @@ fn manager_units(member: &str, body: &mut Reader<'_>) -> Result<Option<Action>, 
             let (job, reload) = job_type(body.str()?)?;
             Action::Engine(enqueue_request(unit, job, body.str()?, reload, true)?, Shape::JobDetailed)
         }
-        "KillUnit" | "QueueSignalUnit" | "KillUnitSubgroup" | "CleanUnit" | "FreezeUnit" | "ThawUnit" | "ResetFailedUnit"
-        | "SetUnitProperties" | "RefUnit" | "UnrefUnit" | "GetUnitProcesses" | "AttachProcessesToUnit"
-        | "AbandonScope" | "DumpUnitFileDescriptorStore" | "BindMountUnit" | "MountImageUnit" | "LoadUnit"
+        "KillUnit"
+        | "QueueSignalUnit"
+        | "KillUnitSubgroup"
+        | "CleanUnit"
+        | "FreezeUnit"
+        | "ThawUnit"
+        | "ResetFailedUnit"
+        | "SetUnitProperties"
+        | "RefUnit"
+        | "UnrefUnit"
+        | "GetUnitProcesses"
+        | "AttachProcessesToUnit"
+        | "AbandonScope"
+        | "DumpUnitFileDescriptorStore"
+        | "BindMountUnit"
+        | "MountImageUnit"
+        | "LoadUnit"
         | "GetUnit" => {
-            let unit = unit_name(body.str()?)?;
+            let unit = known_unit(member, body.str()?)?;
             on_unit(short_member(member), unit, body)?
         }
         "StartTransientUnit" => transient::start_transient(body)?,
@@ -184,7 +198,9 @@ fn manager_files(member: &str, body: &mut Reader<'_>) -> Result<Option<Action>, 
         "ListUnitFilesByPatterns" => UnitFiles::List { states: texts(body)?, patterns: texts(body)? },
         "GetUnitFileState" => UnitFiles::GetState { file: body.str()?.to_owned() },
         "GetDefaultTarget" => UnitFiles::GetDefault,
-        "GetUnitFileLinks" => UnitFiles::GetLinks { name: body.str()?.to_owned(), flags: runtime_flag(body)? },
+        "GetUnitFileLinks" => {
+            UnitFiles::GetLinks { name: body.str()?.to_owned(), flags: runtime_flag(body)? }
+        }
         "EnableUnitFiles" => UnitFiles::Enable { files: texts(body)?, flags: both_flags(body)? },
         "EnableUnitFilesWithFlags" => UnitFiles::Enable { files: texts(body)?, flags: word_flags(body)? },
         "ReenableUnitFiles" => UnitFiles::Reenable { files: texts(body)?, flags: both_flags(body)? },
@@ -251,9 +267,7 @@ fn manager_shell(member: &str, body: &mut Reader<'_>) -> Decoded {
         "Unsubscribe" => Operation::Unsubscribe,
         "SetExitCode" => Operation::SetExitCode(body.byte()?),
         "SetShowStatus" => Operation::SetShowStatus(body.str()?.to_owned()),
-        "SwitchRoot" => {
-            Operation::SwitchRoot { root: body.str()?.to_owned(), init: body.str()?.to_owned() }
-        }
+        "SwitchRoot" => Operation::SwitchRoot { root: body.str()?.to_owned(), init: body.str()?.to_owned() },
         "LookupDynamicUserByName" => Operation::DynamicUserByName(body.str()?.to_owned()),
         "LookupDynamicUserByUID" => Operation::DynamicUserByUid(body.u32()?),
         "GetDynamicUsers" => Operation::DynamicUsers,
@@ -328,6 +342,14 @@ pub fn unit_name(text: &str) -> Result<UnitName, Error> {
     UnitName::parse(text).map_err(|_| {
         Error::new("org.freedesktop.DBus.Error.InvalidArgs", format!("Unit name {text} is not valid."))
     })
+}
+
+/// A unit name of a method that only looks: what is no name is not loaded.
+fn known_unit(member: &str, text: &str) -> Result<UnitName, Error> {
+    match member {
+        "GetUnit" | "GetUnitProcesses" => UnitName::parse(text).map_err(|_| Error::not_loaded(text)),
+        _ => unit_name(text),
+    }
 }
 
 fn signal(number: i32) -> Result<i32, Error> {

@@ -29,6 +29,24 @@ impl Error {
         )
     }
 
+    /// `org.freedesktop.systemd1.NoSuchUnit`.
+    pub fn not_loaded(name: &str) -> Error {
+        Error::new("org.freedesktop.systemd1.NoSuchUnit", format!("Unit {name} not loaded."))
+    }
+
+    /// `org.freedesktop.DBus.Error.UnknownInterface`.
+    pub fn unknown_interface(interface: &str) -> Error {
+        Error::new("org.freedesktop.DBus.Error.UnknownInterface", format!("Unknown interface '{interface}'."))
+    }
+
+    /// `org.freedesktop.DBus.Error.UnknownProperty`.
+    pub fn unknown_property(interface: &str, property: &str, _path: &str) -> Error {
+        Error::new(
+            "org.freedesktop.DBus.Error.UnknownProperty",
+            format!("Unknown interface {interface} or property {property}."),
+        )
+    }
+
     /// `org.freedesktop.DBus.Error.UnknownObject`.
     pub fn unknown_object(path: &str) -> Error {
         Error::new("org.freedesktop.DBus.Error.UnknownObject", format!("Unknown object '{path}'."))

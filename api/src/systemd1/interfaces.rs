@@ -272,6 +272,17 @@ pub static UNIT: Interface = Interface {
     signals: &[],
 };
 
+/// `org.freedesktop.systemd1.Job`.
+pub static JOB: Interface = Interface {
+    name: "org.freedesktop.systemd1.Job",
+    methods: &[
+        m("Cancel", &[], &[]),
+        m("GetAfter", &[], &[("jobs", "a(usssoo)")]),
+        m("GetBefore", &[], &[("jobs", "a(usssoo)")]),
+    ],
+    signals: &[],
+};
+
 /// `org.freedesktop.systemd1.Service`.
 pub static SERVICE: Interface = Interface {
     name: "org.freedesktop.systemd1.Service",

@@ -2,16 +2,32 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `route` | which object a call is sent to, and which of the interfaces that every object has |
 //! | `interfaces` | methods and signals of every interface, as the reference introspects |
+//! | `decode`, `transient` | from the message to the action |
 //! | `action` | a decoded call: a request to the engine, a question, or something the shell does |
-//! | `decode` | from the message to the action |
+//! | `answer` | answers to questions, replies to requests |
+//! | `properties` | tables of all properties; `unit_properties` and `manager_properties` serve them |
+//! | `abilities`, `jobs` | what a unit can do; jobs |
+//! | `facts` | what the kernel and the shell know |
+//! | `introspect`, `signals` | the same tables as XML and as `PropertiesChanged` |
+//! | `value` | values between the wire and the directives |
 //! | `errors` | error names |
+pub mod abilities;
 pub mod action;
+pub mod answer;
 pub mod decode;
 pub mod errors;
+pub mod facts;
 pub mod interfaces;
+pub mod introspect;
+pub mod jobs;
+pub mod manager_properties;
+pub mod properties;
 pub mod route;
+pub mod signals;
 pub mod transient;
+pub mod unit_properties;
 pub mod value;
 
 /// Object path of the manager.

@@ -20,7 +20,7 @@ pub enum Target {
     /// A job.
     Job(JobId),
     /// An object that only has children (`/`, `/org`, `.../unit`, `.../job`).
-    Node,
+    Node(String),
 }
 
 /// What is asked of it.
@@ -72,7 +72,12 @@ pub fn target(path: &str) -> Result<Target, Error> {
         }
         return match invocation_label(label) {
             Some(id) => Ok(Target::Invocation(id)),
-            None => Err(Error::unknown_object(path)),
+            None => {
+                let name = runstead_core::names::bus_path_unescape(label).unwrap_or_else(|| label.to_owned());
+                Err(Error::invalid_args(format!(
+                    "Unit name {name} is neither a valid invocation ID nor unit name."
+                )))
+            }
         };
     }
     if let Some(number) = path.strip_prefix(JOB_PREFIX) {
@@ -80,7 +85,7 @@ pub fn target(path: &str) -> Result<Target, Error> {
     }
     let is_parent = path == "/" || MANAGER_PATH.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
     if is_parent || path == UNIT_PREFIX.trim_end_matches('/') || path == JOB_PREFIX.trim_end_matches('/') {
-        return Ok(Target::Node);
+        return Ok(Target::Node(path.to_owned()));
     }
     Err(Error::unknown_object(path))
 }
@@ -132,14 +137,16 @@ fn properties(member: &str, body: &mut Reader<'_>) -> Result<Call, Error> {
 fn method(target: &Target, interface: &str, member: &str, message: &Message) -> Result<Call, Error> {
     match target {
         Target::Manager => {
-            let known = interfaces::MANAGER.method(member).filter(|_| interface.is_empty() || interface == interfaces::MANAGER.name);
+            let known = interfaces::MANAGER
+                .method(member)
+                .filter(|_| interface.is_empty() || interface == interfaces::MANAGER.name);
             let method = known.ok_or_else(|| Error::unknown_method(member, interface))?;
-            check_signature(message, &method.input_signature())?;
+            check_signature(message, interfaces::MANAGER.name, &method.input_signature())?;
             Ok(Call::Action(decode::manager(member, &mut message.body_reader())?))
         }
         Target::Unit(_) | Target::Invocation(_) | Target::CallersUnit => Ok(Call::UnitMethod),
         Target::Job(id) => Ok(Call::Action(decode::on_job(member, *id)?)),
-        Target::Node => Err(Error::unknown_method(member, interface)),
+        Target::Node(_) => Err(Error::unknown_method(member, interface)),
     }
 }
 
@@ -150,18 +157,18 @@ pub fn unit_method(unit: &UnitName, message: &Message) -> Result<Action, Error> 
     let method = [&interfaces::UNIT, own]
         .into_iter()
         .filter(|candidate| interface.is_empty() || candidate.name == interface)
-        .find_map(|candidate| candidate.method(member))
-        .ok_or_else(|| Error::unknown_method(member, interface))?;
-    check_signature(message, &method.input_signature())?;
+        .find_map(|candidate| candidate.method(member).map(|method| (candidate.name, method)));
+    let (name, method) = method.ok_or_else(|| Error::unknown_method(member, interface))?;
+    check_signature(message, name, &method.input_signature())?;
     decode::on_unit(member, unit.clone(), &mut message.body_reader())
 }
 
-fn check_signature(message: &Message, expected: &str) -> Result<(), Error> {
+fn check_signature(message: &Message, interface: &str, expected: &str) -> Result<(), Error> {
     if message.signature() == expected {
         return Ok(());
     }
     Err(Error::invalid_args(format!(
-        "Invalid arguments '{}' to call {}, expecting '{expected}'.",
+        "Invalid arguments '{}' to call {interface}.{}(), expecting '{expected}'.",
         message.signature(),
         message.member().unwrap_or("")
     )))

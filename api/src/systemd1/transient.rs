@@ -56,8 +56,7 @@ pub fn start_transient(body: &mut Reader<'_>) -> Result<Action, Error> {
     body.exit()?;
     let text = properties.text().into();
     let Properties { pids, fds, controller, add_ref, .. } = properties;
-    let request =
-        Request::StartTransient { unit, mode, text, pids, fds, aux, controller, add_ref };
+    let request = Request::StartTransient { unit, mode, text, pids, fds, aux, controller, add_ref };
     Ok(Action::Engine(request, Shape::JobPath))
 }
 
@@ -72,7 +71,10 @@ pub fn pids(body: &mut Reader<'_>) -> Result<Vec<i32>, Error> {
     body.enter_array("u")?;
     while body.has_more() {
         if pids.len() == MAX_PIDS {
-            return Err(Error::new("org.freedesktop.DBus.Error.LimitsExceeded", "Too many processes in one call"));
+            return Err(Error::new(
+                "org.freedesktop.DBus.Error.LimitsExceeded",
+                "Too many processes in one call",
+            ));
         }
         pids.push(pid(u64::from(body.u32()?))?);
     }
@@ -121,7 +123,10 @@ fn read_property(kind: UnitType, name: &str, value: Value, into: &mut Properties
         }
         ("Controller", _) => into.controller = value.as_str().map(Into::into),
         ("AddRef", _) => into.add_ref = value.as_bool().unwrap_or(false),
-        ("StandardInputFileDescriptor" | "StandardOutputFileDescriptor" | "StandardErrorFileDescriptor", Value::UnixFd(fd)) => {
+        (
+            "StandardInputFileDescriptor" | "StandardOutputFileDescriptor" | "StandardErrorFileDescriptor",
+            Value::UnixFd(fd),
+        ) => {
             into.fds.push((name.into(), FdId(*fd)));
         }
         ("ExtraFileDescriptors", Value::Array(_, items)) => {
@@ -135,8 +140,9 @@ fn read_property(kind: UnitType, name: &str, value: Value, into: &mut Properties
             }
         }
         _ => {
-            let lines = directives::transient_text(kind, name, &from_wire(&value))
-                .map_err(|error| Error::new("org.freedesktop.DBus.Error.PropertyReadOnly", error.to_string()))?;
+            let lines = directives::transient_text(kind, name, &from_wire(&value)).map_err(|error| {
+                Error::new("org.freedesktop.DBus.Error.PropertyReadOnly", error.to_string())
+            })?;
             for (section, line) in lines {
                 into.sections.entry(section).or_default().push(line);
             }
@@ -144,4 +150,3 @@ fn read_property(kind: UnitType, name: &str, value: Value, into: &mut Properties
     }
     Ok(())
 }
-

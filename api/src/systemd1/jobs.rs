@@ -1,0 +1,108 @@
+//! Jobs as clients see them: their object, and the rows of `ListJobs`.
+use super::errors::Error;
+use super::interfaces::JOB;
+use super::properties::{Emits, Property, Source};
+use super::signals::job_path;
+use runstead_core::engine::Engine;
+use runstead_core::engine::effect::{JobId, JobType};
+use runstead_core::graph::Dependency;
+use runstead_core::jobs::{Job, kinds};
+use runstead_core::names::unit_object_path;
+use runstead_wire::dbus::Writer;
+
+/// Writes a value of a job.
+pub type JobFn = fn(&Engine, &Job, &mut Writer);
+
+const fn p(name: &'static str, signature: &'static str, emits: Emits, write: JobFn) -> Property<JobFn> {
+    Property { name, signature, emits, writable: false, source: Source::State(write) }
+}
+
+/// Properties of `org.freedesktop.systemd1.Job`.
+pub static ROWS: &[Property<JobFn>] = &[
+    p("Id", "u", Emits::Const, |_, job, w| {
+        w.u32(job.id.0);
+    }),
+    p("Unit", "(so)", Emits::Const, |engine, job, w| {
+        let name = engine.get(job.unit).map(|unit| &unit.name);
+        w.open_struct().str(name.map_or("", |name| name.as_str()));
+        w.object_path(&name.map_or("/".to_owned(), unit_object_path)).close();
+    }),
+    p("JobType", "s", Emits::Const, |_, job, w| {
+        w.str(kinds::as_str(job.kind));
+    }),
+    p("State", "s", Emits::Changes, |_, job, w| {
+        w.str(job.state.as_str());
+    }),
+    p("ActivationDetails", "a(ss)", Emits::Const, |_, _, w| {
+        w.array("(ss)", |_| {});
+    }),
+];
+
+/// Writes the value of a job's property, without its variant.
+pub fn write(engine: &Engine, job: &Job, row: &Property<JobFn>, writer: &mut Writer) {
+    if let Source::State(write) = row.source {
+        write(engine, job, writer);
+    }
+}
+
+/// The job of this number.
+pub fn find(engine: &Engine, id: JobId) -> Result<&Job, Error> {
+    engine.job(id).ok_or_else(|| {
+        Error::new("org.freedesktop.systemd1.NoSuchJob", format!("Job {} does not exist.", id.0))
+    })
+}
+
+fn object(engine: &Engine, id: JobId) -> Result<&Job, Error> {
+    engine.job(id).ok_or_else(|| Error::unknown_object(&job_path(id)))
+}
+
+/// `Get` on a job object.
+pub fn job_property(engine: &Engine, id: JobId, property: &str, writer: &mut Writer) -> Result<(), Error> {
+    let job = object(engine, id)?;
+    let row = ROWS.iter().find(|row| row.name == property);
+    let row = row.ok_or_else(|| Error::unknown_property(JOB.name, property, &job_path(id)))?;
+    writer.variant(row.signature, |w| write(engine, job, row, w));
+    Ok(())
+}
+
+/// `GetAll` on a job object.
+pub fn job_properties(engine: &Engine, id: JobId, writer: &mut Writer) -> Result<(), Error> {
+    let job = object(engine, id)?;
+    writer.array("{sv}", |w| {
+        for row in ROWS {
+            w.entry_sv(row.name, row.signature, |w| write(engine, job, row, w));
+        }
+    });
+    Ok(())
+}
+
+/// An `a(usssoo)` of jobs.
+pub fn list<'a>(engine: &Engine, jobs: impl Iterator<Item = &'a Job>, writer: &mut Writer) {
+    writer.array("(usssoo)", |w| {
+        for job in jobs {
+            let Some(unit) = engine.get(job.unit) else { continue };
+            w.open_struct().u32(job.id.0).str(unit.name.as_str()).str(kinds::as_str(job.kind));
+            w.str(job.state.as_str()).object_path(&job_path(job.id));
+            w.object_path(&unit_object_path(&unit.name)).close();
+        }
+    });
+}
+
+/// Jobs that run before this one (`after`: that it waits for), or that wait for it.
+pub fn ordered(engine: &Engine, id: JobId, before_it: bool) -> Result<Vec<&Job>, Error> {
+    let job = find(engine, id)?;
+    let unit = engine.get(job.unit).ok_or_else(|| Error::unknown_object(&job_path(id)))?;
+    let others = |kind| {
+        unit.dependencies(kind).filter_map(|id| engine.get(id)?.job).filter_map(|other| engine.job(other))
+    };
+    // Towards what the unit is ordered after, and what is ordered after it.
+    let after = others(Dependency::After).filter(|other| waits(job, other) == before_it);
+    let before = others(Dependency::Before).filter(|other| waits(other, job) != before_it);
+    Ok(after.chain(before).collect())
+}
+
+/// Whether the job of the later unit waits for that of the earlier: it does, unless one is a stop, which the earlier unit
+/// waits for instead.
+fn waits(later: &Job, _earlier: &Job) -> bool {
+    !matches!(later.kind, JobType::Stop | JobType::Restart)
+}

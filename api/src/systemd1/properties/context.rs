@@ -1,0 +1,92 @@
+//! What the functions in the property tables read.
+use super::super::facts::{Facts, ManagerFacts};
+use runstead_core::directives::row;
+use runstead_core::engine::clock::Stamp;
+use runstead_core::engine::{Engine, Unit};
+use runstead_core::settings::DirectiveId;
+use runstead_wire::dbus::Writer;
+
+/// A unit, the engine it is in, and the facts about it.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// The kernel's and the shell's side.
+    pub facts: &'a dyn Facts,
+    /// The unit.
+    pub unit: &'a Unit,
+}
+
+/// The manager.
+#[derive(Clone, Copy)]
+pub struct ManagerContext<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// The kernel's side.
+    pub facts: &'a dyn Facts,
+    /// The shell's side.
+    pub manager: &'a ManagerFacts,
+}
+
+impl Context<'_> {
+    /// A resource limit of the unit, soft and hard; what nothing sets is the manager's own.
+    pub fn limit(&self, id: DirectiveId) -> (u64, u64) {
+        self.unit.settings.rlimit(id).unwrap_or_else(|| own_limit(self.facts, id))
+    }
+}
+
+/// The manager's own resource limit that a directive (`LimitNOFILE=`, `DefaultLimitNOFILE=`) is about.
+pub fn own_limit(facts: &dyn Facts, id: DirectiveId) -> (u64, u64) {
+    let name = row(id).name;
+    facts.resource_limit(
+        name.strip_prefix("DefaultLimit").or_else(|| name.strip_prefix("Limit")).unwrap_or(name),
+    )
+}
+
+/// Writes the wall clock of a stamp.
+pub fn realtime(writer: &mut Writer, stamp: Stamp) {
+    writer.u64(stamp.realtime);
+}
+
+/// Writes the monotonic clock of a stamp.
+pub fn monotonic(writer: &mut Writer, stamp: Stamp) {
+    writer.u64(stamp.monotonic);
+}
+
+/// The bytes of 32 hex digits; empty for anything else.
+pub fn id128(text: Option<&str>) -> Vec<u8> {
+    let text = text.unwrap_or("");
+    if text.len() != 32 {
+        return Vec::new();
+    }
+    let byte = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    (0..16).map(|index| byte(index * 2)).collect::<Option<Vec<u8>>>().unwrap_or_default()
+}
+
+/// `Result` of any type.
+pub fn result(context: &Context<'_>, writer: &mut Writer) {
+    writer.str(context.unit.kind.result());
+}
+
+/// `ControlPID` of any type.
+pub fn control_pid(context: &Context<'_>, writer: &mut Writer) {
+    let pid = context.unit.kind.processes().1.unwrap_or(0);
+    writer.u32(u32::try_from(pid).unwrap_or(0));
+}
+
+/// `UID`: what the unit's processes run as; all ones when that is not set or not known.
+pub fn uid(context: &Context<'_>, writer: &mut Writer) {
+    writer.u32(ids(context).map_or(u32::MAX, |pair| pair.0));
+}
+
+/// `GID`.
+pub fn gid(context: &Context<'_>, writer: &mut Writer) {
+    writer.u32(ids(context).map_or(u32::MAX, |pair| pair.1));
+}
+
+fn ids(context: &Context<'_>) -> Option<(u32, u32)> {
+    match context.unit.dynamic_uid {
+        Some(uid) => Some((uid, uid)),
+        None => context.facts.user_ids(context.unit),
+    }
+}
