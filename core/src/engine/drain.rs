@@ -13,7 +13,8 @@ impl Engine {
     pub(crate) fn has_work(&self) -> bool {
         let queues = &self.queues;
         let ready = !queues.deferred.is_empty() && self.is_settled();
-        !queues.changes.is_empty() || !queues.run.is_empty() || !queues.triggered.is_empty() || ready
+        let runs = !queues.run.is_empty() && !self.progress.restoring;
+        !queues.changes.is_empty() || runs || !queues.triggered.is_empty() || ready
     }
 
     /// Whether no unit's files are missing.
@@ -42,6 +43,9 @@ impl Engine {
             if let Some(kind) = self.get(id).map(|unit| unit.unit_type()) {
                 machine::call::triggered(kind, self, id, by);
             }
+        } else if self.progress.restoring {
+            // Nothing new is begun before all settings are there.
+            return false;
         } else if let Some(id) = self.queues.bound.pop_first() {
             self.stop_when_bound(id);
         } else if let Some(id) = self.queues.unneeded.pop_first() {
