@@ -132,6 +132,7 @@ pub struct Engine {
     exit_status: Option<u8>,
     effects: Vec<Effect>,
     dirty: BTreeSet<UnitId>,
+    mount_table: Vec<event::MountEntry>,
 }
 
 impl Engine {
@@ -162,6 +163,7 @@ impl Engine {
             exit_status: None,
             effects: Vec::new(),
             dirty: BTreeSet::new(),
+            mount_table: Vec::new(),
         }
     }
 

@@ -183,6 +183,11 @@ impl Engine {
         self.failed.remove(&id);
     }
 
+    /// Keep the mount table; gives back the one before.
+    pub(crate) fn replace_mount_table(&mut self, table: Vec<super::event::MountEntry>) -> Vec<super::event::MountEntry> {
+        std::mem::replace(&mut self.mount_table, table)
+    }
+
     /// Give a unit a new invocation id. Types whose units run processes publish it below the run root.
     pub fn new_invocation(&mut self, id: UnitId) -> Rc<str> {
         let text: Rc<str> = Rc::from(format!("{:016x}{:016x}", self.random_word(), self.random_word()));

@@ -5,13 +5,14 @@
 //! functions take the engine and the unit's id; none recurses into another unit's machine: they change their own state, call
 //! [`Engine::state_changed`](crate::engine::Engine::state_changed), emit effects and enqueue jobs. `e.machine::<Service>(id)` and
 //! `e.machine_mut::<Service>(id)` give the state.
-//!
-//! A type that has no machine yet stands in `inert` (see the aliases below).
+pub mod automount;
 pub mod device;
 pub mod exec;
-pub mod inert;
 pub mod kill;
 pub mod machine;
+pub mod mount;
+mod mount_load;
+mod mount_table;
 pub mod path;
 pub mod scope;
 pub mod service;
@@ -19,14 +20,11 @@ pub mod slice;
 pub mod socket;
 mod socket_accept;
 mod socket_load;
+pub mod swap;
 pub mod target;
 #[cfg(test)]
 mod test_world;
 pub mod timer;
-
-pub use inert as automount;
-pub use inert as mount;
-pub use inert as swap;
 
 pub use machine::{Machine, OfKind, UnitKind};
 

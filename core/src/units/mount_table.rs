@@ -1,0 +1,93 @@
+//! Mount units follow `/proc/self/mountinfo`: what appears there is mounted, whoever did it.
+use super::mount::{MountResult, MountState, Mounted, enter_dead, mount, mount_mut, set_state};
+use crate::engine::Engine;
+use crate::engine::effect::UnitId;
+use crate::engine::event::MountEntry;
+use crate::names::{UnitName, UnitType};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// The kernel's own file systems, which nobody mounts or unmounts.
+const API: [&str; 13] = [
+    "/proc",
+    "/sys",
+    "/dev",
+    "/dev/pts",
+    "/dev/shm",
+    "/run",
+    "/sys/fs/cgroup",
+    "/sys/fs/pstore",
+    "/sys/fs/bpf",
+    "/sys/fs/selinux",
+    "/sys/fs/smackfs",
+    "/sys/kernel/security",
+    "/sys/firmware/efi/efivars",
+];
+
+/// Mounts that container managers make.
+const OF_CONTAINERS: [&str; 3] = ["/dev/console", "/proc/kmsg", "/proc/sys"];
+
+/// What is never a unit: API file systems, what container managers mount, credentials, autofs.
+fn is_ignored(entry: &MountEntry) -> bool {
+    let path = &*entry.target;
+    let below =
+        |top: &str| path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    API.contains(&path)
+        || OF_CONTAINERS.contains(&path)
+        || ["/sys/fs/cgroup", "/run/host", "/run/credentials"].into_iter().any(below)
+        || &*entry.fstype == "autofs"
+}
+
+/// The mount table changed. Costs what it holds to compare, and only what differs to act upon.
+pub fn mount_table_changed(e: &mut Engine, table: Vec<MountEntry>) {
+    let old = e.replace_mount_table(table.clone());
+    if old == table {
+        return;
+    }
+    let old = by_target(old);
+    let new = by_target(table);
+    for (target, entry) in &new {
+        if old.get(target) != Some(entry) {
+            appeared(e, entry);
+        }
+    }
+    for target in old.keys().filter(|target| !new.contains_key(*target)) {
+        disappeared(e, target);
+    }
+}
+
+/// The topmost mount at each place.
+fn by_target(table: Vec<MountEntry>) -> BTreeMap<Rc<str>, MountEntry> {
+    let real = table.into_iter().filter(|entry| !is_ignored(entry));
+    real.map(|entry| (entry.target.clone(), entry)).collect()
+}
+
+fn unit_name(target: &str) -> Option<UnitName> {
+    UnitName::from_path(target, UnitType::Mount).ok()
+}
+
+fn appeared(e: &mut Engine, entry: &MountEntry) {
+    let Some(name) = unit_name(&entry.target) else { return };
+    let id: UnitId = e.ensure(&name);
+    mount_mut(e, id).mounted = Some(Mounted::from(entry));
+    match mount(e, id).state {
+        MountState::Dead | MountState::Failed => {
+            e.new_invocation(id);
+            mount_mut(e, id).result = MountResult::Success;
+            set_state(e, id, MountState::Mounted);
+        }
+        MountState::Mounting => set_state(e, id, MountState::MountingDone),
+        _ => {}
+    }
+}
+
+fn disappeared(e: &mut Engine, target: &str) {
+    let Some(id) = unit_name(target).and_then(|name| e.find(&name)) else { return };
+    mount_mut(e, id).mounted = None;
+    match mount(e, id).state {
+        // Somebody else unmounted it.
+        MountState::Mounted => enter_dead(e, id, MountResult::Success),
+        MountState::MountingDone => set_state(e, id, MountState::Mounting),
+        _ => {}
+    }
+}
