@@ -196,8 +196,7 @@ pub const ALL: &[Scenario] = &[
             c.ctl("start @@a.service")?;
             let expected = ["/run/credentials/@@a.service", "from a file", "from the unit400"];
             equal("record", &c.record(), &expected)?;
-            check!(!c.exists("/run/credentials/@@a.service"), "still there after the end");
-            Ok(())
+            c.until("the credentials are removed", || Ok(!c.exists("/run/credentials/@@a.service")))
         },
     ),
     Scenario::new(

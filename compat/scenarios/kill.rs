@@ -38,7 +38,7 @@ pub const ALL: &[Scenario] = &[
         "kill/control-group-mode-signals-all",
         &[
             ("/t/@@/family", FAMILY),
-            ("@@a.service", "[Service]\nKillMode=control-group\nTimeoutStopSec=500ms\nExecStart=/t/@@/family"),
+            ("@@a.service", "[Service]\nKillMode=control-group\nTimeoutStopSec=1500ms\nExecStart=/t/@@/family"),
         ],
         ("KillMode=control-group", "KillMode=mixed"),
         |c| {
@@ -54,7 +54,7 @@ pub const ALL: &[Scenario] = &[
         "kill/mixed-mode-kills-the-rest-at-the-end",
         &[
             ("/t/@@/family", FAMILY),
-            ("@@a.service", "[Service]\nKillMode=mixed\nTimeoutStopSec=500ms\nExecStart=/t/@@/family"),
+            ("@@a.service", "[Service]\nKillMode=mixed\nTimeoutStopSec=1500ms\nExecStart=/t/@@/family"),
         ],
         ("KillMode=mixed", "KillMode=control-group"),
         |c| {
@@ -136,7 +136,7 @@ pub const ALL: &[Scenario] = &[
         "kill/send-sighup-follows-the-kill-signal",
         &[
             ("/t/@@/family", FAMILY),
-            ("@@a.service", "[Service]\nSendSIGHUP=yes\nTimeoutStopSec=600ms\nKillMode=mixed\nExecStart=/t/@@/family"),
+            ("@@a.service", "[Service]\nSendSIGHUP=yes\nTimeoutStopSec=1500ms\nKillMode=mixed\nExecStart=/t/@@/family"),
         ],
         ("SendSIGHUP=yes", ""),
         |c| {
@@ -207,7 +207,7 @@ pub const ALL: &[Scenario] = &[
         "kill/restart-kill-signal-only-for-restarts",
         &[
             ("/t/@@/family", FAMILY),
-            ("@@a.service", "[Service]\nRestartKillSignal=SIGUSR2\nTimeoutStopSec=300ms\nKillMode=mixed\nExecStart=/t/@@/family"),
+            ("@@a.service", "[Service]\nRestartKillSignal=SIGUSR2\nTimeoutStopSec=1500ms\nKillMode=mixed\nExecStart=/t/@@/family"),
         ],
         ("RestartKillSignal=SIGUSR2", ""),
         |c| {

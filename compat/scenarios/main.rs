@@ -1,7 +1,7 @@
-//! Runs the scenarios: `cargo test -p runstead-compat --test scenarios -- [--sabotage] [--jobs N] [--list] [NAME...]`.
+//! Runs the scenarios: `cargo test -p runstead-compat --test scenarios -- [--sabotage] [--reexec] [--jobs N] [--list] [NAME...]`.
 //!
 //! `RUNSTEAD_UNDER_TEST` chooses the PID 1. Needs root. With `--sabotage` each scenario must fail
-//! with the behaviour it names switched off.
+//! with the behaviour it names switched off. With `--reexec` the manager executes itself all the time meanwhile.
 
 mod descriptors;
 mod dropins;
@@ -23,7 +23,7 @@ use runstead_compat::root;
 use runstead_compat::scenario::{Outcome, Planned, Scenario};
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const TOPICS: &[&[Scenario]] = &[
@@ -46,17 +46,19 @@ const BOOT_LIMIT: Duration = Duration::from_secs(90);
 
 struct Arguments {
     sabotage: bool,
+    reexec: bool,
     list: bool,
     jobs: usize,
     names: Vec<String>,
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut given = Arguments { sabotage: false, list: false, jobs: 8, names: Vec::new() };
+    let mut given = Arguments { sabotage: false, reexec: false, list: false, jobs: 8, names: Vec::new() };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--sabotage" => given.sabotage = true,
+            "--reexec" => given.reexec = true,
             "--list" => given.list = true,
             "--jobs" => {
                 let n = words.next().and_then(|n| n.parse().ok());
@@ -108,20 +110,27 @@ fn run(given: &Arguments) -> Result<bool, String> {
     let queue: Vec<&Planned> = alone.into_iter().chain(shared).collect();
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
+    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        for _ in 0..given.jobs.max(1) {
-            scope.spawn(|| {
-                while let Some(plan) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let began = Instant::now();
-                    let outcome =
-                        if plan.scenario.own_machine { run_alone(plan, &base) } else { plan.run(&machine) };
-                    report(plan.scenario.name, began.elapsed(), &outcome);
-                    if outcome.is_err() {
-                        failed.lock().expect("no holder of the list panics").push(plan.scenario.name);
-                    }
+        let work = || {
+            while let Some(plan) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let began = Instant::now();
+                let outcome =
+                    if plan.scenario.own_machine { run_alone(plan, &base) } else { plan.run(&machine) };
+                report(plan.scenario.name, began.elapsed(), &outcome);
+                if outcome.is_err() {
+                    failed.lock().expect("no holder of the list panics").push(plan.scenario.name);
                 }
-            });
+            }
+        };
+        let workers: Vec<_> = (0..given.jobs.max(1)).map(|_| scope.spawn(work)).collect();
+        if given.reexec {
+            scope.spawn(|| reexecute(&machine, &done));
         }
+        for worker in workers {
+            worker.join().expect("a scenario's panic is caught where it runs");
+        }
+        done.store(true, Ordering::Relaxed);
     });
     let failed = failed.into_inner().expect("no holder of the list panics");
     if !failed.is_empty() {
@@ -130,6 +139,20 @@ fn run(given: &Arguments) -> Result<bool, String> {
     let passed = plans.len() - failed.len();
     println!("{passed} passed, {} failed, in {:.1} s", failed.len(), start.elapsed().as_secs_f64());
     Ok(failed.is_empty() && passed > 0)
+}
+
+/// Lets the manager execute itself until the scenarios are done.
+fn reexecute(machine: &Machine, done: &AtomicBool) {
+    let mut count = 0;
+    while !done.load(Ordering::Relaxed) {
+        match machine.run(&["systemctl", "daemon-reexec"]) {
+            Ok(output) if output.status.success() => count += 1,
+            Ok(output) => println!("daemon-reexec: {}", String::from_utf8_lossy(&output.stderr).trim()),
+            Err(why) => println!("daemon-reexec: {why}"),
+        }
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    println!("daemon-reexec: {count} times");
 }
 
 fn run_alone(plan: &Planned, base: &Options) -> Outcome {

@@ -93,7 +93,7 @@ pub const ALL: &[Scenario] = &[
                 "@@a.service",
                 "[Service]
                 Type=notify
-                WatchdogSec=900ms
+                WatchdogSec=2s
                 LimitCORE=0
                 ExecStart=/bin/sh -c 'echo $WATCHDOG_USEC >>/t/@@/log; [ $WATCHDOG_PID = $$$$ ] && exec /t/@@/say.py READY=1 ping:0.2'",
             ),
@@ -101,8 +101,8 @@ pub const ALL: &[Scenario] = &[
         ("ping:0.2", "forever"),
         |c| {
             c.ctl("start @@a.service")?;
-            c.rest(2000);
-            equal("record", &c.record(), &["900000"])?;
+            c.rest(3500);
+            equal("record", &c.record(), &["2000000"])?;
             equal("shown", &c.shows("@@a.service", &["ActiveState", "Result"])?, &["active", "success"])
         },
     ),
@@ -210,11 +210,11 @@ pub const ALL: &[Scenario] = &[
                 "@@a.service",
                 "[Service]
                 Type=notify
-                TimeoutStartSec=800ms
-                ExecStart=/t/@@/say.py EXTEND_TIMEOUT_USEC=5000000 wait:1.5 READY=1 forever",
+                TimeoutStartSec=3s
+                ExecStart=/t/@@/say.py EXTEND_TIMEOUT_USEC=20000000 wait:4.5 READY=1 forever",
             ),
         ],
-        ("EXTEND_TIMEOUT_USEC=5000000", "STATUS=slow"),
+        ("EXTEND_TIMEOUT_USEC=20000000", "STATUS=slow"),
         |c| {
             c.ctl("start @@a.service")?;
             equal("state", &c.show("@@a.service", "ActiveState")?, "active")

@@ -184,7 +184,7 @@ pub const ALL: &[Scenario] = &[
                 "[Service]
                 Type=dbus
                 BusName=org.example.@@
-                TimeoutStartSec=1
+                TimeoutStartSec=5
                 ExecStart=/bin/sh -c 'sleep 0.3; exec /t/@@/own'",
             ),
             (

@@ -7,12 +7,14 @@
 
 use crate::console::Console;
 use crate::{Error, Result};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// What a machine must not do to the kernel it shares: set its clock, load modules, raw I/O.
@@ -143,6 +145,8 @@ pub struct Machine {
     cgroup: PathBuf,
     outer: Child,
     pid1: u32,
+    /// Set once a command hung and PID 1 did not answer another: no need to wait for each that follows.
+    silent: AtomicBool,
     /// What PID 1 and everything else wrote to `/dev/console`.
     pub console: Console,
 }
@@ -192,7 +196,8 @@ impl Machine {
             remove(&directory, &cgroup);
         }
         let (outer, console) = started?;
-        let mut machine = Machine { directory, cgroup, outer, pid1: 0, console };
+        let mut machine =
+            Machine { directory, cgroup, outer, pid1: 0, silent: AtomicBool::new(false), console };
         machine.pid1 = machine.find_pid1()?;
         Ok(machine)
     }
@@ -269,9 +274,18 @@ impl Machine {
         text
     }
 
-    /// Runs a command inside, at most 60 s.
+    /// Runs a command inside, at most 30 s; at once an error when PID 1 no longer answers anyone.
     pub fn run(&self, words: &[&str]) -> Result<Output> {
-        self.run_for(words, Duration::from_secs(60))
+        if self.silent.load(Ordering::Relaxed) {
+            return Err(Error::new(format!("`{}` not run: PID 1 no longer answers", words.join(" "))));
+        }
+        let outcome = self.run_for(words, Duration::from_secs(30));
+        if outcome.is_err()
+            && self.run_for(&["systemctl", "is-system-running"], Duration::from_secs(10)).is_err()
+        {
+            self.silent.store(true, Ordering::Relaxed);
+        }
+        outcome
     }
 
     /// Runs a command inside; after `limit` it is killed and the error says where PID 1 was.
@@ -284,8 +298,9 @@ impl Machine {
             kill_tree(&mut child);
             return Err(Error::new(format!("`{}` still ran after {limit:?}; {place}", words.join(" "))));
         };
-        let stdout = out.join().unwrap_or_default();
-        let stderr = err.join().unwrap_or_default();
+        // Something it left behind may hold its streams open: that is not waited for.
+        let stdout = out.recv_timeout(Duration::from_secs(2)).unwrap_or_default();
+        let stderr = err.recv_timeout(Duration::from_secs(2)).unwrap_or_default();
         Ok(Output { status, stdout, stderr })
     }
 
@@ -321,6 +336,11 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
+        // PID 1 first: its end takes all of its PID namespace along, and unshare, its parent, reaps it.
+        if let Some(pid) = i32::try_from(self.pid1).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+            let _ = wait_child(&mut self.outer, Duration::from_secs(5));
+        }
         let _ = fs::write(self.cgroup.join("cgroup.kill"), "1");
         let _ = self.outer.kill();
         let _ = self.outer.wait();
@@ -455,14 +475,16 @@ fn remove_cgroup(cgroup: &Path) {
     let _ = fs::remove_dir(cgroup);
 }
 
-fn collect(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
+fn collect(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut stream) = stream {
             let _ = stream.read_to_end(&mut bytes);
         }
-        bytes
-    })
+        let _ = sender.send(bytes);
+    });
+    receiver
 }
 
 fn wait_child(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
@@ -488,8 +510,8 @@ fn kill_tree(child: &mut Child) {
     let id = child.id();
     let list = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
     for pid in list.split_whitespace().filter_map(|w| w.parse().ok()) {
-        if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        if let Some(pid) = Pid::from_raw(pid) {
+            let _ = kill_process(pid, Signal::KILL);
         }
     }
     let _ = child.kill();

@@ -66,6 +66,11 @@ const STEPS: &[Step] = &[
         quick: false,
         action: Action::Cargo(&["run", "--quiet", "--release", "--", "boot", "--for", "5s"], &[]),
     },
+    Step {
+        name: "the harness cleans up",
+        quick: false,
+        action: Action::Cargo(&["test", "--quiet", "--package", "runstead-compat", "--test", "harness"], &[]),
+    },
     Step { name: "scenarios on the reference", quick: false, action: Action::Cargo(SCENARIOS, REFERENCE) },
     Step { name: "sabotaged scenarios fail", quick: false, action: Action::Cargo(SABOTAGE, REFERENCE) },
     Step { name: "scenarios on runstead", quick: false, action: Action::Cargo(SCENARIOS, OURS) },
