@@ -17,6 +17,7 @@
 pub mod cgroup;
 pub mod children;
 pub mod container;
+pub mod crash;
 pub mod credentials;
 pub mod error;
 pub mod generators;
@@ -28,6 +29,7 @@ pub mod mount;
 pub mod pidfile;
 pub mod process;
 pub mod reactor;
+pub mod reexec;
 pub mod rundir;
 pub mod shutdown;
 pub mod signals;

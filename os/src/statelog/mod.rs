@@ -107,6 +107,14 @@ impl StateLog {
         Ok(log)
     }
 
+    /// Take up the log of the image before, whose descriptor has this number.
+    pub fn inherit(number: i32) -> Result<StateLog, OsError> {
+        let fd = crate::handover::inherited_fd(number);
+        StateLog::open(
+            fd.ok_or_else(|| OsError::new("inherit", format!("descriptor {number}"), Errno::BADF))?,
+        )
+    }
+
     /// Open the file of [`StateLog::create_file`].
     pub fn open_file(path: &str) -> Result<StateLog, OsError> {
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;

@@ -4,6 +4,7 @@
 mod child;
 mod chown_tree;
 pub mod clone;
+pub mod crash;
 pub mod crc32c;
 pub mod mount;
 pub mod namespaces;

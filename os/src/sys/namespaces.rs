@@ -40,8 +40,8 @@ pub fn loopback_up() -> Result<(), Errno> {
 
 /// Take over a descriptor that this process was started with (sd_listen_fds(3)); `None` when it is not open.
 pub fn inherited_fd(number: i32) -> Option<OwnedFd> {
-    // SAFETY: F_GETFD only looks.
-    if number < 3 || unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+    // SAFETY: F_SETFD sets close-on-exec, which marks it as taken, and fails for what is not open.
+    if number < 3 || unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
         return None;
     }
     // SAFETY: the descriptor is open (just asked), and passed to us by the protocol, so nobody else owns it.
