@@ -6,6 +6,7 @@
 pub mod acts;
 mod finish;
 pub mod kind;
+pub mod listing;
 mod load;
 pub mod parse;
 pub mod properties;

@@ -116,3 +116,17 @@ const fn joined() -> [Row; COUNT] {
 
 /// Every row, at the index that its id gives.
 pub static ROWS: [Row; COUNT] = joined();
+
+/// The rows by group.
+pub(super) mod groups {
+    use super::Row;
+
+    pub const UNIT: &[Row] = super::unit::ROWS;
+    pub const SERVICE: &[Row] = super::service::ROWS;
+    pub const SOCKET: &[Row] = super::socket::ROWS;
+    pub const TRIGGER: &[Row] = super::trigger::ROWS;
+    pub const EXEC: &[Row] = super::exec::ROWS;
+    pub const CGROUP: &[Row] = super::cgroup::ROWS;
+    pub const KILL: &[Row] = super::kill::ROWS;
+    pub const INSTALL: &[Row] = super::install::ROWS;
+}
