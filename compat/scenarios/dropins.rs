@@ -122,7 +122,9 @@ pub const ALL: &[Scenario] = &[
                 c.shows("@@a.service", &["Description", "NeedDaemonReload", "MainPID", "SubState"])?;
             equal("after", &shown, &["new", "no", &main, "running"])
         },
-    ),
+    )
+    // Another scenario's reload would pick it up first.
+    .alone(),
     Scenario::new(
         "dropins/cat-prints-the-files-in-order",
         &[("@@a.service", STAY), ("@@a.service.d/x.conf", "[Service]\nNice=1")],
