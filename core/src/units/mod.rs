@@ -20,6 +20,8 @@ pub mod slice;
 pub mod socket;
 mod socket_accept;
 mod socket_load;
+#[cfg(test)]
+mod socket_tests;
 pub mod swap;
 pub mod target;
 #[cfg(test)]
