@@ -72,9 +72,9 @@ pub const ALL: &[Scenario] = &[
     Scenario::new(
         "transient/timer-starts-its-service-once",
         &[],
-        ("--on-active=300ms", "--on-active=300h"),
+        ("--on-active=2s", "--on-active=300h"),
         |c| {
-            c.ok("systemd-run -q --on-active=300ms --timer-property=AccuracySec=1ms --unit=@@a sh -c 'echo ran >>/t/@@/log'")?;
+            c.ok("systemd-run -q --on-active=2s --timer-property=AccuracySec=1ms --unit=@@a sh -c 'echo ran >>/t/@@/log'")?;
             equal(
                 "timer",
                 &c.shows("@@a.timer", &["ActiveState", "SubState", "Transient"])?,
