@@ -264,6 +264,10 @@ impl Engine {
                 format!("Unit {unit} is not inactive or has pending job."),
             ));
         }
+        const FD_STORE: u32 = 32;
+        if what & FD_STORE != 0 && self.unit(id).unit_type() == crate::names::UnitType::Service {
+            crate::units::service::clear_fd_store(self, id);
+        }
         self.emit(Effect::CleanUp { unit: self.unit(id).name.clone(), what: CleanUp::Directories(what) });
         Ok(Response::Done)
     }

@@ -84,6 +84,12 @@ impl Machine for Automount {
         loaded(e, id)
     }
 
+    fn reloaded(e: &mut Engine, id: UnitId) {
+        if let (Some(fd), None) = (automount(e, id).pipe, automount(e, id).pending) {
+            e.emit(Effect::PollFd { fd, on: true, accept: false });
+        }
+    }
+
     fn can_start(e: &mut Engine, id: UnitId) -> Result<(), Refusal> {
         if matches!(automount(e, id).state, AutomountState::Dead | AutomountState::Failed)
             && e.start_limit_hit(id)

@@ -70,6 +70,12 @@ impl Machine for Path {
         loaded(e, id)
     }
 
+    fn reloaded(e: &mut Engine, id: UnitId) {
+        if path(e, id).state == PathState::Waiting && e.is_loaded(id) {
+            enter_waiting(e, id, true);
+        }
+    }
+
     fn can_start(e: &mut Engine, id: UnitId) -> Result<(), Refusal> {
         if matches!(path(e, id).state, PathState::Dead | PathState::Failed) && e.start_limit_hit(id) {
             enter_dead(e, id, PathResult::StartLimitHit);

@@ -177,6 +177,12 @@ impl Machine for Socket {
         socket_load::loaded(e, id)
     }
 
+    fn reloaded(e: &mut Engine, id: UnitId) {
+        if socket(e, id).state == Listening {
+            poll(e, id, true);
+        }
+    }
+
     fn can_start(e: &mut Engine, id: UnitId) -> Result<(), Refusal> {
         if matches!(socket(e, id).state, Dead | Failed) && e.start_limit_hit(id) {
             enter_dead(e, id, SocketResult::StartLimitHit);

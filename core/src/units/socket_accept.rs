@@ -46,8 +46,19 @@ pub(super) fn accepted(e: &mut Engine, id: UnitId, connection: &Accepted) {
     if let Some(source) = source {
         *s.sources.entry(source).or_insert(0) += 1;
     }
+    e.unit_mut(instance).default_description = Some(describe(connection));
     e.add_two(id, Dependency::Before, Dependency::Triggers, instance, Origins::RUNTIME);
     e.enqueue_start_by(instance, JobType::Start, JobMode::Replace, Some(id));
+}
+
+/// Who is at the other end, for people.
+fn describe(connection: &Accepted) -> Rc<str> {
+    match (&connection.remote, connection.peer_pid, connection.peer_uid) {
+        (Some((address, port)), ..) if address.contains(':') => format!("[{address}]:{port}").into(),
+        (Some((address, port)), ..) => format!("{address}:{port}").into(),
+        (None, Some(pid), Some(uid)) => format!("PID {pid}/UID {uid}").into(),
+        _ => connection.peer.clone(),
+    }
 }
 
 /// What `MaxConnectionsPerSource=` counts by: the address, or the peer's user.

@@ -81,6 +81,13 @@ impl Machine for Timer {
         loaded(e, id)
     }
 
+    fn reloaded(e: &mut Engine, id: UnitId) {
+        // The lines may be others now.
+        if timer(e, id).state == TimerState::Waiting && timer(e, id).pending.is_none() && e.is_loaded(id) {
+            enter_waiting(e, id, false);
+        }
+    }
+
     fn can_start(e: &mut Engine, id: UnitId) -> Result<(), Refusal> {
         if matches!(timer(e, id).state, TimerState::Dead | TimerState::Failed) && e.start_limit_hit(id) {
             enter_dead(e, id, TimerResult::StartLimitHit);

@@ -44,6 +44,14 @@ fn add(e: &mut Engine, id: UnitId, fd: FdId, name: Rc<str>, poll: bool) {
     }
 }
 
+/// After a re-execution nobody polls yet.
+pub(super) fn poll_again(e: &mut Engine, id: UnitId) {
+    let polled: Vec<FdId> = service(e, id).fd_store.iter().filter(|s| s.poll).map(|s| s.fd).collect();
+    for fd in polled {
+        e.emit(Effect::PollFd { fd, on: true, accept: false });
+    }
+}
+
 fn remove(e: &mut Engine, id: UnitId, which: impl Fn(&StoredFd) -> bool) {
     let stored = std::mem::take(&mut service_mut(e, id).fd_store);
     let (gone, kept) = stored.into_iter().partition::<Vec<_>, _>(|stored| which(stored));
@@ -73,7 +81,7 @@ fn unpin(e: &mut Engine, id: UnitId) {
 }
 
 /// Close what the store holds (`CleanUnit` with `fdstore`, or the unit leaves memory).
-pub(super) fn clear(e: &mut Engine, id: UnitId) {
+pub fn clear(e: &mut Engine, id: UnitId) {
     remove(e, id, |_| true);
     unpin(e, id);
 }

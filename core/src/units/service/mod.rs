@@ -58,7 +58,9 @@ mod tests;
 mod timeout;
 
 pub use config::ServiceType;
-pub use fdstore::{close_connection as drop_connection, to_pass as descriptors_to_pass};
+pub use fdstore::{
+    clear as clear_fd_store, close_connection as drop_connection, to_pass as descriptors_to_pass,
+};
 pub use restart::next_delay;
 pub use start::take_connection;
 pub use state::{
@@ -77,6 +79,9 @@ use crate::settings::Settings;
 impl Machine for Service {
     fn loaded(e: &mut Engine, id: UnitId) -> Result<(), LoadProblem> {
         load::loaded(e, id)
+    }
+    fn reloaded(e: &mut Engine, id: UnitId) {
+        fdstore::poll_again(e, id);
     }
     fn can_start(e: &mut Engine, id: UnitId) -> Result<(), Refusal> {
         start::can_start(e, id)

@@ -6,7 +6,8 @@ use super::{
     settings, spawn_control, start,
 };
 use crate::engine::Engine;
-use crate::engine::effect::UnitId;
+use crate::engine::effect::{JobMode, JobType, UnitId};
+use crate::graph::Dependency;
 
 /// `CanReload`.
 pub(super) fn can_reload(e: &Engine, id: UnitId) -> bool {
@@ -67,4 +68,9 @@ pub(super) fn enter_by_notify(e: &mut Engine, id: UnitId) {
     let timeout = config::timeout_start(e, id);
     arm_state_timer(e, id, timeout);
     set_state(e, id, State::ReloadNotify);
+    // A reload that nobody asked for reaches the others all the same.
+    let others: Vec<UnitId> = e.unit(id).dependencies(Dependency::PropagatesReloadTo).collect();
+    for other in others {
+        e.enqueue_start_by(other, JobType::TryReload, JobMode::Fail, None);
+    }
 }

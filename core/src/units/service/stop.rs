@@ -12,6 +12,8 @@ use crate::directives::ids;
 use crate::engine::Engine;
 use crate::engine::effect::{CleanUp, Effect, UnitId};
 use crate::engine::event::{ChainError, ChainOutput};
+use crate::graph::Dependency;
+use std::rc::Rc;
 
 /// A stop job runs.
 pub(super) fn stop(e: &mut Engine, id: UnitId) -> Result<(), Refusal> {
@@ -204,8 +206,32 @@ pub(super) fn enter_dead(e: &mut Engine, id: UnitId, result: ServiceResult, allo
     }
     clean_up(e, id, restart);
     service_mut(e, id).forbid_restart = false;
+    tell_monitors(e, id, failed);
     if !restart {
+        e.unit_mut(id).activation = None;
         fdstore::release_if_idle(e, id);
+    }
+}
+
+/// What the units of `OnSuccess=` or `OnFailure=` learn about the one that starts them (systemd.exec(5), `$MONITOR_*`).
+fn tell_monitors(e: &mut Engine, id: UnitId, failed: bool) {
+    let kind = if failed { Dependency::OnFailure } else { Dependency::OnSuccess };
+    let told: Vec<UnitId> = e.unit(id).dependencies(kind).collect();
+    if told.is_empty() {
+        return;
+    }
+    let (unit, s) = (e.unit(id), service(e, id));
+    let mut all: Vec<(Rc<str>, Rc<str>)> = vec![("MONITOR_SERVICE_RESULT".into(), s.result.as_str().into())];
+    if let Some((code, status)) = s.main_status.exit.and_then(exec::exit_words) {
+        all.push(("MONITOR_EXIT_CODE".into(), code.into()));
+        all.push(("MONITOR_EXIT_STATUS".into(), status.into()));
+    }
+    if let Some(invocation) = &unit.invocation {
+        all.push(("MONITOR_INVOCATION_ID".into(), invocation.clone()));
+    }
+    all.push(("MONITOR_UNIT".into(), unit.name.as_str().into()));
+    for other in told {
+        e.unit_mut(other).activation = Some(all.clone());
     }
 }
 
