@@ -39,6 +39,7 @@ pub mod statelog;
 pub mod sys;
 pub mod timer;
 pub mod unitdirs;
+pub mod users;
 pub mod watch;
 
 pub use error::OsError;

@@ -4,7 +4,8 @@ use runstead_core::engine::effect::{Command, SpawnSpec};
 use runstead_core::names::UnitName;
 use runstead_core::plan::{Credential, SpawnFacts, UserFacts, compile};
 use runstead_core::settings::{Settings, Value};
-use runstead_os::spawn::{ExecResult, Options, Spawner, prepare_run_tree};
+use runstead_os::rundir::{RunDir, base_layout};
+use runstead_os::spawn::{ExecResult, Options, Spawner};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::fs;
 use std::path::PathBuf;
@@ -41,8 +42,8 @@ impl World {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let dir = PathBuf::from(format!("/run/runstead-plan-{}-{number}", std::process::id()));
         fs::create_dir_all(dir.join("systemd")).unwrap();
-        prepare_run_tree(&dir).unwrap();
         let run_root = dir.to_str().unwrap().to_owned();
+        base_layout(&RunDir::open(&run_root).unwrap(), None).unwrap();
         let mut facts = SpawnFacts { run_root: run_root.clone(), ..SpawnFacts::default() };
         facts.own_user = UserFacts { name: "root".into(), home: "/root".into(), ..UserFacts::default() };
         facts.prefixes.runtime = run_root.clone();
@@ -155,9 +156,9 @@ fn the_file_system_is_as_read_only_as_asked() {
         .with(ids::READ_WRITE_PATHS, list(&[&format!("{run}/systemd/units"), "-/nonexistent"]))
         .run(&format!(
             "mkdir {run}/x 2>/dev/null && echo bad; mkdir /usr/x 2>/dev/null && echo bad; : > /dev/null && \
-         mkdir {run}/systemd/units/x && echo ok; ls {run}/systemd; ls -A {run}/systemd/incoming | wc -l"
+         mkdir {run}/systemd/units/x && echo ok; stat -c %a {run}/systemd/mount-rootfs {run}/systemd/propagate/t.service; ls -A {run}/systemd/incoming | wc -l"
         ));
-    assert_eq!(out, "ok\ninaccessible\nincoming\nmount-rootfs\npropagate\nunits\n0\n");
+    assert_eq!(out, "ok\n555\n600\n0\n");
 }
 
 #[test]

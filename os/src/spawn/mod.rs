@@ -5,17 +5,17 @@
 //!
 //! A new setting needs a row in `core/plan` and, if no system call does it alone, an instruction in `sys::child`.
 mod assemble;
+mod clean_up;
 mod encode;
 mod encode_mount;
 mod encode_stdio;
 mod fds;
-mod run_tree;
+
+pub use clean_up::clean_up;
 
 use crate::process::start_time;
 use crate::sys::clone::{How, Made, clone_child};
 use crate::sys::program::Program;
-pub use run_tree::prepare_run_tree;
-
 use encode::{PROLOGUE, enable_join, encode};
 use fds::FdLayout;
 use runstead_core::plan::{ExitStatus, Plan};
