@@ -328,8 +328,24 @@ fn secure_boot() -> bool {
     fs::read(variable).is_ok_and(|bytes| bytes.get(4) == Some(&1))
 }
 
-/// Whether anything matches a pattern (glob(7)), component by component.
+/// Whether anything matches a pattern (glob(7)).
 pub fn glob_matches(path: &str) -> bool {
+    !expand(path).is_empty()
+}
+
+/// The paths that match a pattern, sorted; a path without wildcards stands for itself, there or not.
+pub fn glob(path: &str) -> Vec<String> {
+    if !pattern::is_glob(path) {
+        return vec![path.to_owned()];
+    }
+    let mut found: Vec<String> =
+        expand(path).into_iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    found.sort();
+    found
+}
+
+/// Component by component.
+fn expand(path: &str) -> Vec<PathBuf> {
     let mut places = vec![PathBuf::from("/")];
     for component in path.split('/').filter(|component| !component.is_empty()) {
         let mut next = Vec::new();
@@ -352,7 +368,7 @@ pub fn glob_matches(path: &str) -> bool {
         }
         places = next;
     }
-    !places.is_empty()
+    places
 }
 
 #[cfg(test)]

@@ -107,6 +107,12 @@ pub struct Reactor<T> {
     buffer: Vec<epoll::Event>,
 }
 
+impl<T> std::fmt::Debug for Reactor<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reactor").field("sources", &self.sources.len()).finish_non_exhaustive()
+    }
+}
+
 /// How many sources of one priority one round takes.
 const ROUND: usize = 64;
 

@@ -1,2 +1,40 @@
-//! The multi-call binary.
-fn main() {}
+//! The multi-call binary: PID 1, `runstead boot`, the examples.
+mod boot;
+mod builtin;
+mod client;
+mod example;
+mod usage;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let words: Vec<&str> = args.iter().skip(1).filter_map(|arg| arg.to_str()).collect();
+    if words.len() + 1 != args.len() {
+        return usage::fail("an argument is not valid UTF-8");
+    }
+    if std::process::id() == 1 && words.first() != Some(&boot::FINISH_VERB) {
+        return manager(&words);
+    }
+    match words.split_first() {
+        None => usage::print(),
+        Some((&"help" | &"--help" | &"-h", _)) => usage::print(),
+        Some((&"--version" | &"version", _)) => usage::version(),
+        Some((&"boot", rest)) => boot::run(rest),
+        Some((&boot::KEEP_VERB, rest)) => boot::keep(rest),
+        Some((&boot::FINISH_VERB, rest)) => boot::finish(rest),
+        Some((&"example", rest)) => example::run(rest),
+        Some((verb, _)) if verb.starts_with("--") => manager(&words),
+        Some((verb, _)) => usage::fail(&format!("unknown verb '{verb}'")),
+    }
+}
+
+/// The manager itself: as PID 1, or with `--user`, or with `--recover` after a crash.
+fn manager(words: &[&str]) -> ExitCode {
+    let options = match runstead_manager::Options::parse(words) {
+        Ok(options) => options,
+        Err(error) => return usage::fail(&error),
+    };
+    runstead_manager::run(options)
+}

@@ -86,7 +86,7 @@ pub struct StoredFd {
 }
 
 /// Times of the manager (org.freedesktop.systemd1(5)).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub struct ManagerStamps {
     pub firmware: Stamp,

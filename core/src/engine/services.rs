@@ -184,7 +184,10 @@ impl Engine {
     }
 
     /// Keep the mount table; gives back the one before.
-    pub(crate) fn replace_mount_table(&mut self, table: Vec<super::event::MountEntry>) -> Vec<super::event::MountEntry> {
+    pub(crate) fn replace_mount_table(
+        &mut self,
+        table: Vec<super::event::MountEntry>,
+    ) -> Vec<super::event::MountEntry> {
         std::mem::replace(&mut self.mount_table, table)
     }
 

@@ -64,3 +64,35 @@ mod tests {
         assert_eq!(text, "hello");
     }
 }
+
+/// Read at most `limit` bytes of a regular file; more is an error (`EFBIG`). Never waits for the other end of a FIFO.
+pub fn read_limited(path: &str, limit: u64) -> Result<Vec<u8>, OsError> {
+    use std::io::Read as _;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let fd = rustix::fs::open(path, flags, Mode::empty()).attempt("open", path)?;
+    let mut bytes = Vec::new();
+    std::fs::File::from(fd).take(limit.saturating_add(1)).read_to_end(&mut bytes).attempt("read", path)?;
+    if bytes.len() as u64 > limit {
+        return Err(OsError::new("read", path, rustix::io::Errno::FBIG));
+    }
+    Ok(bytes)
+}
+
+/// Modification time of a file, microseconds since the epoch; `None` when it is not there.
+pub fn mtime(path: &str) -> Option<Usec> {
+    let stat = rustix::fs::stat(path).ok()?;
+    let seconds = u64::try_from(stat.st_mtime).ok()?;
+    seconds.checked_mul(1_000_000)?.checked_add(stat.st_mtime_nsec / 1000)
+}
+
+/// Write a file whole or not at all, with the directories above it.
+pub fn write_file(path: &str, bytes: &[u8], mode: u32) -> Result<(), OsError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if let Some((parent, _)) = path.rsplit_once('/') {
+        std::fs::create_dir_all(parent).attempt("make directory", parent)?;
+    }
+    let temporary = format!("{path}.{}~", std::process::id());
+    std::fs::write(&temporary, bytes).attempt("write", path)?;
+    std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(mode)).attempt("chmod", path)?;
+    std::fs::rename(&temporary, path).attempt("rename", path)
+}

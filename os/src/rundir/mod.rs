@@ -3,7 +3,7 @@ mod files;
 mod layout;
 mod remove;
 
-pub use files::{memory_file, remove_file, touch};
+pub use files::{memory_file, mtime, read_limited, remove_file, touch, write_file};
 pub use layout::base_layout;
 
 pub use crate::mount::make_directory;

@@ -1,0 +1,85 @@
+//! Signals: what subscribers on the bus, and everybody on the private socket, are told.
+use crate::clients::{BUS, PeerId};
+use crate::shell::Shell;
+use runstead_api::systemd1::{MANAGER_PATH, interfaces, signals};
+use runstead_core::engine::effect::Announcement;
+use runstead_core::engine::event::Caller;
+use runstead_core::names::UnitName;
+use runstead_wire::dbus::Message;
+
+impl Shell {
+    /// Tell everybody who listens.
+    pub(crate) fn announce(&mut self, announcement: &Announcement) {
+        if !self.anybody_listens() {
+            return;
+        }
+        for message in self.signals_for(announcement) {
+            self.broadcast(&message);
+        }
+    }
+
+    fn anybody_listens(&self) -> bool {
+        !self.bus.subscribers.is_empty() || self.clients.private().next().is_some()
+    }
+
+    fn signals_for(&self, announcement: &Announcement) -> Vec<Message> {
+        let unit_path = |unit: &UnitName| runstead_core::names::unit_object_path(unit);
+        match announcement {
+            Announcement::UnitChanged(unit) => {
+                let Some(id) = self.unit_id(unit) else { return Vec::new() };
+                signals::unit_changed(&self.engine, &self.facts(), id)
+            }
+            Announcement::JobChanged(job) => signals::job_changed(&self.engine, *job).into_iter().collect(),
+            Announcement::UnitNew(unit) => manager_signal("UnitNew", |writer| {
+                writer.str(unit.as_str()).object_path(&unit_path(unit));
+            }),
+            Announcement::UnitRemoved(unit) => manager_signal("UnitRemoved", |writer| {
+                writer.str(unit.as_str()).object_path(&unit_path(unit));
+            }),
+            Announcement::JobNew { job, unit } => manager_signal("JobNew", |writer| {
+                writer.u32(job.0).object_path(&signals::job_path(*job)).str(unit.as_str());
+            }),
+            Announcement::JobRemoved { job, unit, result } => manager_signal("JobRemoved", |writer| {
+                writer.u32(job.0).object_path(&signals::job_path(*job)).str(unit.as_str()).str(result);
+            }),
+            Announcement::Reloading(active) => manager_signal("Reloading", |writer| {
+                writer.bool(*active);
+            }),
+            Announcement::StartupFinished(times) => manager_signal("StartupFinished", |writer| {
+                for time in times {
+                    writer.u64(*time);
+                }
+            }),
+            Announcement::UnitFilesChanged => manager_signal("UnitFilesChanged", |_| {}),
+        }
+    }
+
+    /// Send a signal to all private peers, and to the bus when somebody subscribed there.
+    pub(crate) fn broadcast(&mut self, message: &Message) {
+        let peers: Vec<PeerId> = self.clients.private().collect();
+        for peer in peers {
+            self.send(peer, message);
+        }
+        if !self.bus.subscribers.is_empty() {
+            self.send(BUS, message);
+        }
+    }
+
+    /// `Subscribe`: on the bus until the caller goes; on the private socket everybody gets everything.
+    pub(crate) fn subscribe(&mut self, peer: PeerId, caller: &Caller) {
+        if peer == BUS && self.bus.subscribers.insert(caller.sender.clone()) {
+            self.watch_sender(&caller.sender);
+        }
+    }
+
+    /// `Unsubscribe`.
+    pub(crate) fn unsubscribe(&mut self, peer: PeerId, caller: &Caller) {
+        if peer == BUS {
+            self.bus.subscribers.remove(&caller.sender);
+        }
+    }
+}
+
+fn manager_signal(member: &str, write: impl FnOnce(&mut runstead_wire::dbus::Writer)) -> Vec<Message> {
+    Message::signal(MANAGER_PATH, interfaces::MANAGER.name, member).build(write).into_iter().collect()
+}

@@ -1,0 +1,319 @@
+//! The system bus: we are its client, asynchronously, and never wait for it. It comes and goes; the manager does not mind.
+use crate::clients::{BUS, Peer};
+use crate::persist::ShellRecord;
+use crate::shell::Shell;
+use runstead_api::systemd1::BUS_NAME;
+use runstead_core::engine::effect::Request;
+use runstead_core::engine::event::{Caller, Event};
+use runstead_core::names::UnitName;
+use runstead_os::socket::{Credentials, unix};
+use runstead_wire::dbus::auth::ClientAuth;
+use runstead_wire::dbus::{Connection, Kind, Limits, Message, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+const DRIVER: &str = "org.freedesktop.DBus";
+const DRIVER_PATH: &str = "/org/freedesktop/DBus";
+/// How long to wait before the bus is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+/// Calls of callers that the bus has not told us of yet.
+const MAX_HELD: usize = 1024;
+
+/// What an answer of the bus driver is for.
+#[derive(Debug)]
+enum Question {
+    Hello,
+    RequestName,
+    AddMatch,
+    /// Who a sender is; the calls that wait for it are in `held`.
+    Credentials(String),
+    /// Who owns a name of `BusName=`.
+    Owner(String),
+    OwnerPid {
+        name: String,
+        owner: String,
+    },
+}
+
+/// Our side of the system bus.
+#[derive(Debug, Default)]
+pub(crate) struct SystemBus {
+    /// Senders that called `Subscribe`.
+    pub subscribers: BTreeSet<String>,
+    /// Where its socket is.
+    pub address: String,
+    /// `dbus.service` (or what provides it) is up: worth connecting.
+    pub wanted: bool,
+    pub unique_name: Option<String>,
+    questions: BTreeMap<u32, Question>,
+    senders: BTreeMap<String, Caller>,
+    held: BTreeMap<String, Vec<Message>>,
+    watched_names: BTreeSet<String>,
+    retry_at: Option<Instant>,
+}
+
+impl SystemBus {
+    /// Not connected.
+    pub fn new(address: String) -> SystemBus {
+        SystemBus { address, ..SystemBus::default() }
+    }
+
+    /// As the image before had it.
+    pub fn restore(&mut self, record: &ShellRecord) {
+        self.subscribers = record.subscribers.iter().cloned().collect();
+        self.wanted = record.bus_wanted;
+        self.unique_name.clone_from(&record.bus_name);
+    }
+
+    /// When to try again, from now.
+    pub fn retry_in(&self) -> Option<Duration> {
+        self.retry_at.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+impl Shell {
+    /// Somebody says that the bus is there (`SIGUSR1`), or its unit came up.
+    pub(crate) fn bus_wanted(&mut self) {
+        self.bus.wanted = true;
+        self.connect_bus();
+    }
+
+    /// Connect when the bus is up and we are not connected.
+    pub(crate) fn connect_bus(&mut self) {
+        if self.clients.peers.contains_key(&BUS) || !self.bus.wanted {
+            self.bus.retry_at = None;
+            return;
+        }
+        match unix::connect_stream(&self.bus.address) {
+            Ok(socket) => {
+                self.bus.retry_at = None;
+                let connection = Connection::client(ClientAuth::external(true), Limits::default());
+                let credentials = Credentials { pid: 0, uid: u32::MAX, gid: u32::MAX };
+                self.add_peer(BUS, Peer::new(socket, connection, credentials));
+                self.ask(driver_call("Hello", |_| {}), Question::Hello);
+            }
+            Err(_) => self.bus.retry_at = Some(Instant::now() + RETRY),
+        }
+    }
+
+    /// The connection broke: names of services are not known any more, and we try again.
+    pub(crate) fn bus_lost(&mut self) {
+        let address = std::mem::take(&mut self.bus.address);
+        let wanted = self.bus.wanted;
+        self.bus = SystemBus { address, wanted, ..SystemBus::default() };
+        if wanted {
+            self.bus.retry_at = Some(Instant::now() + RETRY);
+        }
+    }
+
+    fn ask(&mut self, message: Option<Message>, question: Question) {
+        if let Some(message) = message
+            && let Some(serial) = self.send(BUS, &message)
+        {
+            self.bus.questions.insert(serial, question);
+        }
+    }
+
+    /// An answer came.
+    pub(crate) fn bus_reply(&mut self, message: &Message) {
+        let Some(question) = message.reply_serial().and_then(|serial| self.bus.questions.remove(&serial))
+        else {
+            return;
+        };
+        let failed = message.kind() == Kind::Error;
+        match question {
+            Question::Hello if !failed => {
+                self.bus.unique_name = message.body_reader().str().ok().map(str::to_owned);
+                self.introduce_ourselves();
+            }
+            Question::Hello | Question::RequestName if failed => {
+                let text = message.error_text().unwrap_or("no reason given").to_owned();
+                self.complain(3, &format!("the system bus refuses us: {text}"));
+            }
+            Question::Credentials(sender) => self.sender_known(&sender, (!failed).then_some(message)),
+            Question::Owner(name) => {
+                let owner = if failed { "" } else { message.body_reader().str().unwrap_or("") }.to_owned();
+                self.name_owner(&name, &owner);
+            }
+            Question::OwnerPid { name, owner } => {
+                let pid = (!failed).then(|| message.body_reader().u32().ok()).flatten();
+                let pid = pid.and_then(|pid| i32::try_from(pid).ok());
+                self.pending.push_back(Event::BusName { name: name.into(), owner: owner.into(), pid });
+            }
+            _ => {}
+        }
+    }
+
+    /// Own our name, and hear of the signals that concern us.
+    fn introduce_ourselves(&mut self) {
+        let name = driver_call("RequestName", |writer| {
+            writer.str(BUS_NAME).u32(0);
+        });
+        self.ask(name, Question::RequestName);
+        let activation = "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',\
+                          interface='org.freedesktop.systemd1.Activator',member='ActivationRequest'";
+        self.add_match(activation);
+        let names: Vec<String> = self.engine.bus_names().map(|(name, _)| name.to_string()).collect();
+        for name in names {
+            self.watch_bus_name(&name);
+        }
+    }
+
+    fn add_match(&mut self, rule: &str) {
+        let call = driver_call("AddMatch", |writer| {
+            writer.str(rule);
+        });
+        self.ask(call, Question::AddMatch);
+    }
+
+    /// Follow the owner of a name of `BusName=`.
+    pub(crate) fn watch_bus_name(&mut self, name: &str) {
+        if self.bus.unique_name.is_none() || !self.bus.watched_names.insert(name.to_owned()) {
+            return;
+        }
+        self.add_match(&owner_rule(name));
+        let call = driver_call("GetNameOwner", |writer| {
+            writer.str(name);
+        });
+        self.ask(call, Question::Owner(name.to_owned()));
+    }
+
+    /// Follow whether a sender is still there.
+    pub(crate) fn watch_sender(&mut self, sender: &str) {
+        self.add_match(&owner_rule(sender));
+    }
+
+    fn name_owner(&mut self, name: &str, owner: &str) {
+        if owner.is_empty() {
+            self.pending.push_back(Event::BusName { name: name.into(), owner: "".into(), pid: None });
+            return;
+        }
+        let call = driver_call("GetConnectionUnixProcessID", |writer| {
+            writer.str(owner);
+        });
+        self.ask(call, Question::OwnerPid { name: name.to_owned(), owner: owner.to_owned() });
+    }
+
+    /// A signal from the bus.
+    pub(crate) fn bus_signal(&mut self, message: &Message) {
+        if message.sender() != Some(DRIVER) {
+            return;
+        }
+        let mut body = message.body_reader();
+        match message.member() {
+            Some("NameOwnerChanged") => {
+                if let (Ok(name), Ok(_), Ok(new)) = (body.str(), body.str(), body.str()) {
+                    let (name, new) = (name.to_owned(), new.to_owned());
+                    self.owner_changed(&name, &new);
+                }
+            }
+            Some("ActivationRequest") => {
+                if let (Ok(name), Ok(unit)) = (body.str(), body.str()) {
+                    let (name, unit) = (name.to_owned(), unit.to_owned());
+                    self.activation_request(&name, &unit);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn owner_changed(&mut self, name: &str, new: &str) {
+        if name.starts_with(':') {
+            if new.is_empty() {
+                self.bus.subscribers.remove(name);
+                if let Some(caller) = self.bus.senders.remove(name) {
+                    self.pending.push_back(Event::CallerGone(caller.connection));
+                }
+            }
+        } else {
+            self.name_owner(name, new);
+        }
+    }
+
+    /// The bus asks for a service (dbus-daemon(1), systemd activation).
+    fn activation_request(&mut self, name: &str, unit: &str) {
+        match UnitName::parse(unit) {
+            Ok(unit) => self.request_ourselves(Request::ActivateBusName { name: name.into(), unit }),
+            Err(_) => self.activation_failed(
+                name,
+                "org.freedesktop.systemd1.NoSuchUnit",
+                &format!("{unit} is not a unit name"),
+            ),
+        }
+    }
+
+    /// Tell the bus that a service it asked for does not come.
+    pub(crate) fn activation_failed(&mut self, name: &str, error: &str, why: &str) {
+        let signal = Message::signal(
+            "/org/freedesktop/systemd1",
+            "org.freedesktop.systemd1.Activator",
+            "ActivationFailure",
+        )
+        .with_destination(DRIVER)
+        .build(|writer| {
+            writer.str(name).str(error).str(why);
+        });
+        if let Ok(signal) = signal {
+            self.send(BUS, &signal);
+        }
+    }
+
+    /// A call over the bus: done at once when the caller is known, else when the bus has told who it is.
+    pub(crate) fn bus_call(&mut self, message: &Message) {
+        let Some(sender) = message.sender().map(str::to_owned) else { return };
+        if let Some(caller) = self.bus.senders.get(&sender).cloned() {
+            self.dispatch(BUS, message, caller, true);
+            return;
+        }
+        if self.bus.held.values().map(Vec::len).sum::<usize>() >= MAX_HELD {
+            let error =
+                Message::error(message, "org.freedesktop.DBus.Error.LimitsExceeded", "Too many calls wait");
+            self.reply(BUS, message, error);
+            return;
+        }
+        let first = !self.bus.held.contains_key(&sender);
+        self.bus.held.entry(sender.clone()).or_default().push(message.clone());
+        if first {
+            self.watch_sender(&sender);
+            let call = driver_call("GetConnectionCredentials", |writer| {
+                writer.str(&sender);
+            });
+            self.ask(call, Question::Credentials(sender));
+        }
+    }
+
+    fn sender_known(&mut self, sender: &str, answer: Option<&Message>) {
+        let held = self.bus.held.remove(sender).unwrap_or_default();
+        let Some(answer) = answer else { return };
+        let mut caller =
+            Caller { connection: self.clients.new_id(), sender: sender.to_owned(), uid: u32::MAX, pid: 0 };
+        if let Ok(Value::Dict(_, entries)) = answer.body_reader().value() {
+            for (key, value) in &entries {
+                let number = match value {
+                    Value::Variant(inner) => inner.as_u64(),
+                    _ => None,
+                };
+                match (key.as_str(), number) {
+                    (Some("UnixUserID"), Some(uid)) => caller.uid = u32::try_from(uid).unwrap_or(u32::MAX),
+                    (Some("ProcessID"), Some(pid)) => caller.pid = i32::try_from(pid).unwrap_or(0),
+                    _ => {}
+                }
+            }
+        }
+        self.bus.senders.insert(sender.to_owned(), caller.clone());
+        for message in held {
+            self.dispatch(BUS, &message, caller.clone(), true);
+        }
+    }
+}
+
+fn owner_rule(name: &str) -> String {
+    format!(
+        "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',interface='org.freedesktop.DBus',\
+         member='NameOwnerChanged',arg0='{name}'"
+    )
+}
+
+fn driver_call(member: &str, write: impl FnOnce(&mut runstead_wire::dbus::Writer)) -> Option<Message> {
+    Message::method_call(Some(DRIVER), DRIVER_PATH, DRIVER, member).build(write).ok()
+}

@@ -1,0 +1,375 @@
+//! Method calls of clients: answered at once, handed to the engine, or held until something is known.
+use crate::clients::{BUS, PeerId};
+use crate::shell::Shell;
+use runstead_api::systemd1::action::{Action, Operation, Read, Shape};
+use runstead_api::systemd1::errors::Error;
+use runstead_api::systemd1::route::{self, Call, Target};
+use runstead_api::systemd1::{answer, introspect, manager_properties, unit_properties};
+use runstead_core::engine::effect::{CallId, Failure, FdId, Request, Response};
+use runstead_core::engine::event::{Caller, Event};
+use runstead_core::names::UnitName;
+use runstead_wire::dbus::Message;
+use std::collections::BTreeMap;
+
+/// Calls under way; one more is refused.
+const MAX_CALLS: usize = 16384;
+
+/// A call the engine works on.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub peer: PeerId,
+    pub message: Message,
+    pub what: Wanted,
+    pub caller: Caller,
+}
+
+/// What happens with the engine's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// It becomes the reply.
+    Reply(Shape),
+    /// The unit was loaded for the call: now do the call.
+    Again,
+    /// Nobody waits.
+    Nothing,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    pub pending: BTreeMap<CallId, Pending>,
+    next: u64,
+}
+
+impl Calls {
+    /// The id of a new call.
+    pub fn new_id(&mut self) -> CallId {
+        self.next += 1;
+        CallId(self.next)
+    }
+
+    /// The last id that was given out.
+    pub fn last(&self) -> u64 {
+        self.next
+    }
+
+    /// Give out ids after those of the image before.
+    pub fn resume_after(&mut self, last: u64) {
+        self.next = self.next.max(last);
+    }
+}
+
+impl Shell {
+    /// A method call came in.
+    pub(crate) fn method_call(&mut self, peer: PeerId, message: &Message) {
+        if peer == BUS {
+            // Who sent it must be asked from the bus first.
+            self.bus_call(message);
+        } else {
+            let caller = self.private_caller(peer);
+            self.dispatch(peer, message, caller, true);
+        }
+    }
+
+    /// Do a call of a known caller. `load`: a unit that is not loaded may be loaded for it.
+    pub(crate) fn dispatch(&mut self, peer: PeerId, message: &Message, caller: Caller, load: bool) {
+        match self.try_dispatch(peer, message, &caller, load) {
+            Ok(Some(reply)) => self.reply(peer, message, reply),
+            Ok(None) => {}
+            Err(error) => self.reply(peer, message, Message::error(message, error.name, &error.message)),
+        }
+    }
+
+    fn try_dispatch(
+        &mut self,
+        peer: PeerId,
+        message: &Message,
+        caller: &Caller,
+        load: bool,
+    ) -> Result<Option<Message>, Error> {
+        let (target, call) = route::route(message)?;
+        let unit = match self.unit_target(&target, caller)? {
+            Some(unit) if self.unit_id(&unit).is_none() && needs_loaded(&call) => {
+                if !load {
+                    return Err(Error::unknown_object(message.path().unwrap_or("/")));
+                }
+                self.request(peer, message, caller, Request::LoadUnit(unit), Wanted::Again)?;
+                return Ok(None);
+            }
+            unit => unit,
+        };
+        match call {
+            Call::Action(action) => self.act(peer, message, caller, action),
+            Call::UnitMethod => match unit {
+                Some(unit) => {
+                    let action = route::unit_method(&unit, message)?;
+                    self.act(peer, message, caller, action)
+                }
+                None => Err(Error::unknown_object(message.path().unwrap_or("/"))),
+            },
+            Call::Set { property, value } => {
+                require_root(caller)?;
+                let operation = manager_properties::set(&property, &value)?;
+                self.operate(peer, message, caller, operation)
+            }
+            call => self.look(message, &target, unit.as_ref(), &call).map(Some),
+        }
+    }
+
+    /// The unit that a path names, whatever way.
+    fn unit_target(&self, target: &Target, caller: &Caller) -> Result<Option<UnitName>, Error> {
+        match target {
+            Target::Unit(name) => Ok(Some(name.clone())),
+            Target::Invocation(id) => {
+                let unit = self.engine.units().find(|unit| unit.invocation.as_deref() == Some(id));
+                unit.map(|unit| Some(unit.name.clone())).ok_or_else(|| {
+                    Error::new(
+                        "org.freedesktop.systemd1.NoUnitForInvocationID",
+                        format!("No unit with the specified invocation ID {id} known."),
+                    )
+                })
+            }
+            Target::CallersUnit => answer::unit_of_pid(&self.engine, &self.facts(), caller.pid).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Properties, introspection and the like.
+    fn look(
+        &self,
+        message: &Message,
+        target: &Target,
+        unit: Option<&UnitName>,
+        call: &Call,
+    ) -> Result<Message, Error> {
+        let reply = Message::method_return(message);
+        let facts = self.facts();
+        let id = unit.and_then(|name| self.unit_id(name));
+        let body = |write: &mut dyn FnMut(&mut runstead_wire::dbus::Writer) -> Result<(), Error>| {
+            let mut failed = Ok(());
+            let reply = reply.clone().build(|writer| failed = write(writer));
+            failed?;
+            reply.map_err(Error::from)
+        };
+        match call {
+            Call::Ping => Ok(reply.clone()),
+            Call::MachineId => body(&mut |writer| {
+                writer.str(&self.host.host.identity.machine_id);
+                Ok(())
+            }),
+            Call::Introspect => {
+                let text = introspect::text(&self.engine, target, id);
+                body(&mut |writer| {
+                    writer.str(&text);
+                    Ok(())
+                })
+            }
+            Call::Get { interface, property } => body(&mut |writer| match (target, id) {
+                (Target::Manager, _) => manager_properties::get(&self.engine, &facts, property, writer),
+                (Target::Job(job), _) => answer::job_property(&self.engine, *job, property, writer),
+                (_, Some(id)) => unit_properties::get(&self.engine, &facts, id, interface, property, writer),
+                _ => Err(Error::unknown_object(message.path().unwrap_or("/"))),
+            }),
+            Call::GetAll { interface } => body(&mut |writer| match (target, id) {
+                (Target::Manager, _) => manager_properties::get_all(&self.engine, &facts, interface, writer),
+                (Target::Job(job), _) => answer::job_properties(&self.engine, *job, writer),
+                (_, Some(id)) => unit_properties::get_all(&self.engine, &facts, id, interface, writer),
+                _ => Err(Error::unknown_object(message.path().unwrap_or("/"))),
+            }),
+            Call::Action(_) | Call::UnitMethod | Call::Set { .. } => Ok(reply.clone()),
+        }
+    }
+
+    fn act(
+        &mut self,
+        peer: PeerId,
+        message: &Message,
+        caller: &Caller,
+        action: Action,
+    ) -> Result<Option<Message>, Error> {
+        match action {
+            Action::Read(read) => self.read_action(message, caller, &read).map(Some),
+            Action::Engine(request, shape) => {
+                if !matches!(request, Request::LoadUnit(_)) {
+                    require_root(caller)?;
+                }
+                self.request(peer, message, caller, request, Wanted::Reply(shape))?;
+                Ok(None)
+            }
+            Action::Shell(operation) => {
+                if !answer::is_harmless(&operation) {
+                    require_root(caller)?;
+                }
+                self.operate(peer, message, caller, operation)
+            }
+        }
+    }
+
+    fn read_action(&mut self, message: &Message, caller: &Caller, read: &Read) -> Result<Message, Error> {
+        if let Read::UnitByPidFd(fd) = read {
+            let pid = self.fds.get(FdId(*fd)).and_then(runstead_os::process::pid_of_pidfd);
+            let pid = pid.ok_or_else(|| {
+                Error::invalid_args("The descriptor is not a pidfd of a process that is alive")
+            })?;
+            return answer::unit_by_pidfd(&self.engine, &self.facts(), pid, message);
+        }
+        let text = match read {
+            Read::Dump { patterns, by_fd: true } => Some(answer::dump(&self.engine, patterns)),
+            _ => None,
+        };
+        match text {
+            Some(text) => {
+                let file = runstead_os::rundir::memory_file("systemd-dump", text.as_bytes())
+                    .map_err(|error| Error::new("org.freedesktop.DBus.Error.IOError", error.to_string()))?;
+                let id = self.fds.arrived(file);
+                Message::method_return(message)
+                    .build(|writer| {
+                        writer.fd(id.0);
+                    })
+                    .map_err(Error::from)
+            }
+            None => answer::read(&self.engine, &self.facts(), caller, read, message),
+        }
+    }
+
+    /// Hand a request to the engine on behalf of a call.
+    fn request(
+        &mut self,
+        peer: PeerId,
+        message: &Message,
+        caller: &Caller,
+        request: Request,
+        what: Wanted,
+    ) -> Result<(), Error> {
+        if self.calls.pending.len() >= MAX_CALLS {
+            return Err(Error::new(
+                "org.freedesktop.DBus.Error.LimitsExceeded",
+                "Too many calls are under way",
+            ));
+        }
+        let call = self.calls.new_id();
+        let pending = Pending { peer, message: message.clone(), what, caller: caller.clone() };
+        self.calls.pending.insert(call, pending);
+        self.pending.push_back(Event::Call { call, caller: caller.clone(), request: Box::new(request) });
+        Ok(())
+    }
+
+    /// A request of the shell itself: nobody waits for the answer.
+    pub(crate) fn request_ourselves(&mut self, request: Request) {
+        let call = self.calls.new_id();
+        self.pending.push_back(Event::Call { call, caller: Caller::default(), request: Box::new(request) });
+    }
+
+    /// The engine answers a call.
+    pub(crate) fn answered(&mut self, call: CallId, result: Result<Response, Failure>) {
+        let Some(pending) = self.calls.pending.remove(&call) else { return };
+        let Pending { peer, message, what, caller } = pending;
+        let reply = match (what, result) {
+            (Wanted::Nothing, _) => return,
+            (Wanted::Again, Ok(_)) => {
+                self.dispatch(peer, &message, caller, false);
+                return;
+            }
+            (Wanted::Reply(shape), Ok(response)) => answer::response(&message, shape, &response),
+            (_, Err(failure)) => {
+                let error = Error::from(&failure);
+                Message::error(&message, error.name, &error.message)
+            }
+        };
+        self.reply(peer, &message, reply);
+    }
+
+    /// Send a reply, if the caller wants one.
+    pub(crate) fn reply(&mut self, peer: PeerId, call: &Message, reply: Message) {
+        if call.wants_reply() {
+            let reply = match call.sender() {
+                Some(sender) => reply.with_destination(sender),
+                None => reply,
+            };
+            self.send(peer, &reply);
+        }
+    }
+
+    /// A connection went: its calls go on, but nobody is told.
+    pub(crate) fn forget_calls(&mut self, peer: PeerId) {
+        self.calls.pending.retain(|_, pending| pending.peer != peer);
+    }
+
+    /// Whether a call that is under way took this descriptor over.
+    pub(crate) fn is_claimed(&self, fd: FdId) -> bool {
+        self.calls.pending.values().any(|pending| pending.message.fds().contains(&fd.0))
+    }
+
+    fn operate(
+        &mut self,
+        peer: PeerId,
+        message: &Message,
+        caller: &Caller,
+        operation: Operation,
+    ) -> Result<Option<Message>, Error> {
+        let done = || Some(Message::method_return(message));
+        match operation {
+            Operation::Subscribe => self.subscribe(peer, caller),
+            Operation::Unsubscribe => self.unsubscribe(peer, caller),
+            Operation::UnitFiles(files) => return self.unit_files(message, files).map(Some),
+            Operation::SetExitCode(code) => self.host.exit_code = code,
+            Operation::SetShowStatus(mode) => {
+                self.console.enabled = mode != "no" && mode != "false" && mode != "off"
+            }
+            Operation::SetLogLevel(word) => self.set_log_level(&word)?,
+            Operation::SetLogTarget(word) => self.set_log_target(&word)?,
+            Operation::SetWatchdog(property, usec) => {
+                self.host.watchdogs.insert(property, usec);
+            }
+            Operation::SetWatchdogGovernor(_) => {
+                return Err(Error::new(
+                    "org.freedesktop.DBus.Error.NotSupported",
+                    "No watchdog device is in use",
+                ));
+            }
+            Operation::SetServiceWatchdogs(on) => self.host.service_watchdogs = on,
+            Operation::SwitchRoot { .. } => {
+                return Err(Error::new(
+                    "org.freedesktop.DBus.Error.NotSupported",
+                    "Switching the root is not supported outside of an initrd",
+                ));
+            }
+            Operation::DynamicUserByName(_) | Operation::DynamicUserByUid(_) | Operation::DynamicUsers => {
+                return answer::dynamic_users(&self.engine, &operation, message).map(Some);
+            }
+        }
+        Ok(done())
+    }
+
+    fn set_log_level(&mut self, word: &str) -> Result<(), Error> {
+        let names = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+        let level = names
+            .iter()
+            .position(|name| *name == word)
+            .or_else(|| word.parse().ok().filter(|level| *level < 8));
+        let level = level.ok_or_else(|| Error::invalid_args(format!("Invalid log level '{word}'")))?;
+        self.log.level = u8::try_from(level).unwrap_or(6);
+        Ok(())
+    }
+
+    fn set_log_target(&mut self, word: &str) -> Result<(), Error> {
+        let target = crate::log::Target::parse(word)
+            .ok_or_else(|| Error::invalid_args(format!("Invalid log target '{word}'")))?;
+        self.log.target = target;
+        self.log.target_word = word.to_owned();
+        Ok(())
+    }
+}
+
+/// Whether a call about a unit needs it in memory.
+fn needs_loaded(call: &Call) -> bool {
+    matches!(call, Call::Get { .. } | Call::GetAll { .. } | Call::UnitMethod | Call::Introspect)
+}
+
+/// Only root, and for a user manager its own user, may change anything (polkit is asked by `bus` before).
+fn require_root(caller: &Caller) -> Result<(), Error> {
+    if caller.uid == 0 || caller.uid == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(Error::new("org.freedesktop.DBus.Error.AccessDenied", "Access denied"))
+}

@@ -1,0 +1,302 @@
+//! Steps of chains: done one after the other until one fails; then one event tells the engine.
+use crate::shell::{Shell, Token};
+use runstead_core::directives::ids;
+use runstead_core::engine::effect::{ChainId, FdId, KillSpec, LogLine, SocketSpec, SpawnSpec, Step};
+use runstead_core::engine::event::{Accepted, ChainError, ChainOutput, Event, Pid};
+use runstead_core::names::UnitName;
+use runstead_os::reactor::{Interest, Priority};
+use runstead_os::socket::{Owner, accept_described, open_all};
+use runstead_os::spawn::{Child, ExecResult, Options};
+use runstead_os::{OsError, mount, process};
+use std::os::fd::AsFd as _;
+use std::rc::Rc;
+
+/// A child that has not executed its program yet, as far as we know.
+#[derive(Debug)]
+pub(crate) struct WaitingExec {
+    unit: UnitName,
+    child: Child,
+    /// The rest of a chain that goes on only afterwards (`Type=exec`).
+    chain: Option<Suspended>,
+}
+
+/// A chain in the middle.
+#[derive(Debug)]
+struct Suspended {
+    chain: ChainId,
+    at: usize,
+    rest: std::vec::IntoIter<Step>,
+    output: ChainOutput,
+}
+
+/// What became of one step.
+enum Done {
+    /// On to the next.
+    Next,
+    /// The rest waits for this child's execve(2).
+    Waits(u64),
+}
+
+impl Shell {
+    /// Do a chain from its beginning.
+    pub(crate) fn run_chain(&mut self, chain: ChainId, unit: UnitName, steps: Vec<Step>) {
+        self.go_on(chain, unit, 0, steps.into_iter(), ChainOutput::default());
+    }
+
+    fn go_on(
+        &mut self,
+        chain: ChainId,
+        unit: UnitName,
+        mut at: usize,
+        mut rest: std::vec::IntoIter<Step>,
+        mut output: ChainOutput,
+    ) {
+        while let Some(step) = rest.next() {
+            match self.do_step(&unit, step, &mut output) {
+                Ok(Done::Next) => at += 1,
+                Ok(Done::Waits(id)) => {
+                    if let Some(exec) = self.execs.get_mut(&id) {
+                        exec.chain = Some(Suspended { chain, at, rest, output });
+                    }
+                    return;
+                }
+                Err(mut error) => {
+                    error.step = at;
+                    self.pending.push_front(Event::ChainDone { chain, result: Err(error) });
+                    return;
+                }
+            }
+        }
+        self.pending.push_front(Event::ChainDone { chain, result: Ok(output) });
+    }
+
+    /// A chain is no longer wanted. What it started is the engine's to stop.
+    pub(crate) fn cancel_chain(&mut self, chain: ChainId) {
+        for exec in self.execs.values_mut() {
+            exec.chain.take_if(|suspended| suspended.chain == chain);
+        }
+    }
+
+    fn do_step(&mut self, unit: &UnitName, step: Step, output: &mut ChainOutput) -> Result<Done, ChainError> {
+        match step {
+            Step::Cgroup(spec) => {
+                if let Some(cgroups) = &mut self.cgroups {
+                    let weakened = cgroups.realize(&spec).map_err(os_error)?;
+                    output.weakened.extend(weakened.into_iter().map(|(what, why)| (what.into(), why.into())));
+                }
+            }
+            Step::Spawn(spec) => return self.spawn(unit, &spec, output),
+            Step::OpenSocket(spec) => self.open_socket(&spec, output)?,
+            Step::Attach { cgroup, pids } => {
+                if let Some(cgroups) = &self.cgroups {
+                    cgroups.attach(&cgroup, &pids).map_err(os_error)?;
+                }
+            }
+            Step::Kill(spec) => output.alive = self.kill(&spec).map_err(os_error)?,
+            Step::ReadPidFile { path, cgroup } => self.read_pid_file(&path, cgroup.as_deref(), output),
+            Step::MakeDirectory { path, mode } => mount::make_directory(&path, mode).map_err(os_error)?,
+            Step::MountAutofs { path, mode, options, idle, fd } => {
+                mount::make_directory(&path, mode).map_err(os_error)?;
+                let pipe = mount::autofs::mount(&path, &options, idle).map_err(os_error)?;
+                let wait = self.reactor.add(&pipe, Token::Automount(fd), Priority::Kernel, Interest::READ);
+                wait.map_err(os_error)?;
+                self.persist.keep_fd(fd, pipe.as_fd());
+                self.fds.put(fd, pipe);
+            }
+            Step::Unmount { path } => mount::unmount(&path).map_err(os_error)?,
+            Step::RunTree { path, entry } => {
+                self.write_run_tree(&path, entry.as_ref()).map_err(|text| error(0, text))?
+            }
+            Step::Freeze { cgroup, on } => {
+                if let Some(cgroups) = &self.cgroups {
+                    cgroups.freeze(&cgroup, on).map_err(os_error)?;
+                }
+            }
+            Step::GuessMainPid { cgroup } => self.guess_main_pid(&cgroup, output),
+            Step::ReadStamp => output.stamp = runstead_os::rundir::mtime(&crate::effects::stamp_path(unit)),
+            Step::RemovePaths(paths) => paths.iter().for_each(|path| runstead_os::rundir::remove_file(path)),
+            Step::RemovePidFile(path) => runstead_os::rundir::remove_file(&path),
+        }
+        Ok(Done::Next)
+    }
+
+    fn spawn(
+        &mut self,
+        unit: &UnitName,
+        spec: &SpawnSpec,
+        output: &mut ChainOutput,
+    ) -> Result<Done, ChainError> {
+        let facts = self.spawn_facts(spec)?;
+        output.dynamic_uid = facts.dynamic_uid;
+        let plan = runstead_core::plan::compile(spec, &facts.plan).map_err(|refused| ChainError {
+            step: 0,
+            errno: 0,
+            message: refused.to_string().into(),
+            exit_status: Some(i32::from(refused.exit.code())),
+        })?;
+        let weakened = plan.skipped.iter().map(|(setting, why)| (Rc::from(*setting), Rc::from(why.as_str())));
+        output.weakened.extend(weakened);
+        let options = Options { open_fds: self.fds.len() };
+        let child = self.host.spawner.spawn(&plan, options).map_err(|failed| ChainError {
+            step: 0,
+            errno: failed.errno,
+            message: failed.to_string().into(),
+            exit_status: Some(i32::from(failed.exit_status)),
+        })?;
+        output.pid = Some(child.pid);
+        output.start_time = Some(child.start_time).filter(|ticks| *ticks != 0);
+        let id = self.watch_exec(unit.clone(), child);
+        Ok(if spec.wait_exec { Done::Waits(id) } else { Done::Next })
+    }
+
+    /// Hear of the execve(2) of a child.
+    fn watch_exec(&mut self, unit: UnitName, child: Child) -> u64 {
+        let id = self.next_exec;
+        self.next_exec += 1;
+        if let Err(error) =
+            self.reactor.add(child.exec_pipe(), Token::Exec(id), Priority::Notify, Interest::READ)
+        {
+            self.complain(3, &format!("cannot wait for a new process: {error}"));
+        }
+        self.execs.insert(id, WaitingExec { unit, child, chain: None });
+        id
+    }
+
+    /// A child executed its program, or could not.
+    pub(crate) fn exec_reported(&mut self, id: u64) {
+        let Some(exec) = self.execs.get(&id) else { return };
+        let result = exec.child.exec_result();
+        if result == ExecResult::Pending {
+            return;
+        }
+        let Some(exec) = self.execs.remove(&id) else { return };
+        self.reactor.remove(exec.child.exec_pipe());
+        match result {
+            // The child ends with the reference's status: its exit tells the engine.
+            ExecResult::Failed(failed) => {
+                self.log_unit(&LogLine {
+                    level: 3,
+                    unit: Some(exec.unit.clone()),
+                    text: format!("{}: process {} failed at {failed}", exec.unit.as_str(), exec.child.pid)
+                        .into(),
+                    fields: Vec::new(),
+                });
+            }
+            ExecResult::Done(weakened) => {
+                for (setting, errno) in weakened {
+                    let why = std::io::Error::from_raw_os_error(errno);
+                    self.complain(7, &format!("{}: {setting}= is not enforced: {why}", exec.unit.as_str()));
+                }
+            }
+            ExecResult::Pending => {}
+        }
+        if let Some(Suspended { chain, at, rest, output }) = exec.chain {
+            self.go_on(chain, exec.unit, at + 1, rest, output);
+        }
+    }
+
+    fn open_socket(&mut self, spec: &SocketSpec, output: &mut ChainOutput) -> Result<(), ChainError> {
+        let opened = open_all(spec, self.socket_owner(spec)?).map_err(os_error)?;
+        for (id, fd) in opened.fds {
+            self.persist.keep_fd(id, fd.as_fd());
+            self.fds.put(id, fd);
+        }
+        output.weakened.extend(opened.weakened.into_iter().map(|(what, why)| (what.into(), why.into())));
+        Ok(())
+    }
+
+    /// `SocketUser=` and `SocketGroup=`.
+    fn socket_owner(&self, spec: &SocketSpec) -> Result<Owner, ChainError> {
+        let mut owner = Owner::default();
+        if let Some(name) = spec.settings.text(ids::SOCKET_USER) {
+            let user =
+                self.host.users.user(name).map_err(|why| error(0, format!("SocketUser={name}: {why}")))?;
+            owner = Owner { uid: Some(user.uid), gid: Some(user.gid) };
+        }
+        if let Some(name) = spec.settings.text(ids::SOCKET_GROUP) {
+            let gid =
+                self.host.users.group(name).map_err(|why| error(0, format!("SocketGroup={name}: {why}")))?;
+            owner.gid = Some(gid);
+        }
+        Ok(owner)
+    }
+
+    /// Signal processes; how many are left.
+    fn kill(&mut self, spec: &KillSpec) -> Result<u32, OsError> {
+        if let Some(cgroups) = &self.cgroups {
+            return cgroups.kill(spec);
+        }
+        let pids: Vec<Pid> = spec.main.into_iter().chain(spec.control).collect();
+        let alive =
+            pids.iter().filter(|pid| runstead_os::cgroup::signal_one(**pid, spec.signal, spec)).count();
+        Ok(u32::try_from(alive).unwrap_or(u32::MAX))
+    }
+
+    /// systemd.service(5), `PIDFile=`.
+    fn read_pid_file(&mut self, path: &str, cgroup: Option<&str>, output: &mut ChainOutput) {
+        let verdict = runstead_os::pidfile::read(path).and_then(|found| {
+            let inside = match (&self.cgroups, cgroup) {
+                (Some(cgroups), Some(cgroup)) => cgroups
+                    .of_process(found.pid)
+                    .is_some_and(|of| of == cgroup || of.strip_prefix(cgroup).is_some_and(|rest| rest.starts_with('/'))),
+                _ => process::is_child(found.pid),
+            };
+            if inside || found.owner == 0 {
+                output.is_child = process::is_child(found.pid);
+                Ok(found.pid)
+            } else {
+                Err(format!(
+                    "{path}: process {} is not in the unit's cgroup, and the file belongs to uid {}, not root",
+                    found.pid, found.owner
+                ))
+            }
+        });
+        output.pid_file = Some(verdict.map_err(Into::into));
+    }
+
+    /// systemd.service(5), `GuessMainPID=`: the one process whose parent is not in the cgroup, when there is only one.
+    fn guess_main_pid(&self, cgroup: &str, output: &mut ChainOutput) {
+        let pids =
+            self.cgroups.as_ref().and_then(|cgroups| cgroups.pids_recursive(cgroup).ok()).unwrap_or_default();
+        let parent = |pid: Pid| process::stat(pid).map_or(0, |stat| stat.parent);
+        let mut heads = pids.iter().copied().filter(|pid| !pids.contains(&parent(*pid)));
+        output.pid_file = Some(match (heads.next(), heads.next()) {
+            (Some(pid), None) => {
+                output.is_child = process::is_child(pid);
+                Ok(pid)
+            }
+            (None, _) => Err("no process is left in the unit's cgroup".into()),
+            (Some(_), Some(_)) => Err("several processes could be the main one".into()),
+        });
+    }
+
+    /// Take a connection for an `Accept=yes` socket unit.
+    pub(crate) fn accept_for_unit(&mut self, listener: FdId) {
+        let Some(raw) = self.fds.get(listener) else { return };
+        match accept_described(raw) {
+            Ok(Some(peer)) => {
+                let connection = self.fds.arrived(peer.fd);
+                let accepted = Accepted {
+                    listener,
+                    connection,
+                    peer: peer.peer.into(),
+                    remote: peer.remote.map(|(address, port)| (address.into(), port)),
+                    peer_uid: peer.uid,
+                    peer_pid: peer.pid,
+                    cookie: peer.cookie,
+                };
+                self.pending.push_back(Event::Accepted(Box::new(accepted)));
+            }
+            Ok(None) => {}
+            Err(error) => self.complain(4, &format!("cannot accept a connection: {error}")),
+        }
+    }
+}
+
+fn os_error(failed: OsError) -> ChainError {
+    error(failed.raw(), failed.to_string())
+}
+
+fn error(errno: i32, message: String) -> ChainError {
+    ChainError { step: 0, errno, message: message.into(), exit_status: None }
+}

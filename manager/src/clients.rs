@@ -1,0 +1,282 @@
+//! Connections that speak D-Bus with us: peers on the private socket, and the system bus.
+use crate::shell::{Shell, Token};
+use runstead_api::systemd1::BUS_NAME;
+use runstead_core::engine::effect::FdId;
+use runstead_core::engine::event::{Caller, Event};
+use runstead_os::reactor::{Interest, Priority, Ready};
+use runstead_os::socket::{Credentials, peer_credentials, recv_with_fds, send_with_fds, unix};
+use runstead_wire::dbus::{Connection, Kind, Limits, Message, Phase, ServerAuth};
+use rustix::io::Errno;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+/// A connection; 0 is the system bus.
+pub(crate) type PeerId = u64;
+
+/// The system bus.
+pub(crate) const BUS: PeerId = 0;
+
+/// Peers at a time; one more is turned away.
+const MAX_PEERS: usize = 4096;
+/// Connections accepted in one round.
+const ACCEPTS: usize = 32;
+/// Bytes read from one peer in one round.
+const READ: usize = 64 << 10;
+/// Messages of one peer handled in one round.
+const MESSAGES: usize = 32;
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub socket: OwnedFd,
+    pub connection: Connection,
+    pub credentials: Credentials,
+    /// What the reactor waits for.
+    writing: bool,
+}
+
+impl Peer {
+    /// A connection of which nothing is known to the reactor yet.
+    pub fn new(socket: OwnedFd, connection: Connection, credentials: Credentials) -> Peer {
+        Peer { socket, connection, credentials, writing: false }
+    }
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    pub listener: Option<OwnedFd>,
+    pub peers: BTreeMap<PeerId, Peer>,
+    next: PeerId,
+    backlog: BTreeSet<PeerId>,
+    guid: String,
+}
+
+impl Clients {
+    /// None yet; `guid` names this server (32 hex digits).
+    pub fn new(listener: Option<OwnedFd>, guid: String) -> Clients {
+        Clients { listener, peers: BTreeMap::new(), next: 1, backlog: BTreeSet::new(), guid }
+    }
+
+    /// The id of a new connection (callers on the bus count as such).
+    pub fn new_id(&mut self) -> PeerId {
+        let id = self.next;
+        self.next += 1;
+        id
+    }
+
+    /// Whether a connection has messages that no readiness will tell of.
+    pub fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Connections on the private socket that have shown who they are.
+    pub fn private(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.peers
+            .iter()
+            .filter(|(id, peer)| **id != BUS && peer.connection.phase() == Phase::Open)
+            .map(|(id, _)| *id)
+    }
+}
+
+impl Shell {
+    /// Take connections on the private socket.
+    pub(crate) fn accept_private(&mut self) {
+        for _ in 0..ACCEPTS {
+            let Some(listener) = &self.clients.listener else { return };
+            let socket = match unix::accept(listener) {
+                Ok(Some(socket)) => socket,
+                Ok(None) => return,
+                Err(error) => {
+                    self.complain(4, &format!("cannot accept on the private socket: {error}"));
+                    return;
+                }
+            };
+            if self.clients.peers.len() >= MAX_PEERS {
+                self.complain(4, "too many connections on the private socket; one was turned away");
+                continue;
+            }
+            let Ok(credentials) = peer_credentials(&socket) else { continue };
+            // Only root may drive the system manager this way (the socket's mode says so too), and only we ourselves a
+            // user manager.
+            if credentials.uid != 0 && credentials.uid != rustix::process::geteuid().as_raw() {
+                continue;
+            }
+            let auth = ServerAuth::new(&self.clients.guid, Some(credentials.uid), false, true);
+            let mut connection = Connection::server(auth, Limits::default());
+            connection.name_sender(BUS_NAME).expect("the bus name is valid");
+            let id = self.clients.new_id();
+            self.add_peer(id, Peer::new(socket, connection, credentials));
+        }
+    }
+
+    /// Start to serve a connection.
+    pub(crate) fn add_peer(&mut self, id: PeerId, peer: Peer) {
+        self.clients.next = self.clients.next.max(id + 1);
+        if let Err(error) = self.reactor.add(&peer.socket, Token::Peer(id), Priority::Client, Interest::READ)
+        {
+            self.complain(4, &format!("cannot wait for a client: {error}"));
+            return;
+        }
+        self.clients.peers.insert(id, peer);
+    }
+
+    /// A connection is ready.
+    pub(crate) fn serve(&mut self, id: PeerId, ready: &Ready<Token>) {
+        if ready.write {
+            self.write_peer(id);
+        }
+        if (ready.read || ready.hangup) && !self.read_peer(id) {
+            self.drop_peer(id);
+        }
+    }
+
+    /// Read and handle messages; `false` when the connection ended.
+    fn read_peer(&mut self, id: PeerId) -> bool {
+        let mut buffer = [0; READ];
+        let Some(peer) = self.clients.peers.get_mut(&id) else { return true };
+        let received = match recv_with_fds(&peer.socket, &mut buffer) {
+            Ok(received) => received,
+            Err(Errno::AGAIN) => return true,
+            Err(_) => return false,
+        };
+        if received.len == 0 {
+            return false;
+        }
+        let ids: Vec<u64> = received.fds.into_iter().map(|fd| self.fds.arrived(fd).0).collect();
+        if peer.connection.feed(&buffer[..received.len], ids).is_err() {
+            return false;
+        }
+        self.handle_messages(id)
+    }
+
+    /// Handle whole messages that were received; `false` when the connection ended.
+    pub(crate) fn handle_messages(&mut self, id: PeerId) -> bool {
+        for _ in 0..MESSAGES {
+            let Some(peer) = self.clients.peers.get_mut(&id) else { return true };
+            match peer.connection.next_message() {
+                None => {
+                    self.write_peer(id);
+                    return true;
+                }
+                Some(Ok(message)) => self.handle_message(id, &message),
+                Some(Err(_)) => return false,
+            }
+            self.run_pending();
+        }
+        // More may be buffered that no readiness will tell of: come back after the others had their turn.
+        self.clients.backlog.insert(id);
+        true
+    }
+
+    /// Go on with those that had more than one round's messages.
+    pub(crate) fn serve_backlog(&mut self) {
+        for id in std::mem::take(&mut self.clients.backlog) {
+            if !self.handle_messages(id) {
+                self.drop_peer(id);
+            }
+        }
+    }
+
+    fn handle_message(&mut self, id: PeerId, message: &Message) {
+        match message.kind() {
+            Kind::MethodCall => self.method_call(id, message),
+            Kind::MethodReturn | Kind::Error if id == BUS => self.bus_reply(message),
+            Kind::Signal if id == BUS => self.bus_signal(message),
+            _ => {}
+        }
+        for fd in message.fds() {
+            // What the call took over is not in the table under this id any more, or is owned by a unit.
+            if self.engine.fd_owner(FdId(*fd)).is_none() && !self.is_claimed(FdId(*fd)) {
+                self.close_fd(FdId(*fd));
+            }
+        }
+    }
+
+    /// Who a private peer is.
+    pub(crate) fn private_caller(&self, id: PeerId) -> Caller {
+        let credentials = self.clients.peers.get(&id).map(|peer| peer.credentials);
+        Caller {
+            connection: id,
+            sender: String::new(),
+            uid: credentials.map_or(u32::MAX, |who| who.uid),
+            pid: credentials.map_or(0, |who| who.pid),
+        }
+    }
+
+    /// Queue a message; it is written when the loop flushes.
+    pub(crate) fn send(&mut self, id: PeerId, message: &Message) -> Option<u32> {
+        let peer = self.clients.peers.get_mut(&id)?;
+        match peer.connection.send(message) {
+            Ok(serial) => Some(serial),
+            Err(error) => {
+                self.complain(4, &format!("dropping a client: {error}"));
+                self.drop_peer(id);
+                None
+            }
+        }
+    }
+
+    /// Write what waits, to everybody.
+    pub(crate) fn flush(&mut self) {
+        let waiting: Vec<PeerId> = self
+            .clients
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.connection.wants_write() && !peer.writing)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in waiting {
+            self.write_peer(id);
+        }
+        self.log.flush();
+    }
+
+    fn write_peer(&mut self, id: PeerId) {
+        let mut failed = false;
+        if let Some(peer) = self.clients.peers.get_mut(&id) {
+            while peer.connection.wants_write() {
+                let outgoing = peer.connection.outgoing();
+                let fds: Vec<BorrowedFd<'_>> =
+                    outgoing.fds.iter().filter_map(|fd| self.fds.get(FdId(*fd))).collect();
+                match send_with_fds(&peer.socket, outgoing.bytes, &fds) {
+                    Ok(count) => {
+                        drop(fds);
+                        peer.connection.advance_written(count);
+                    }
+                    Err(Errno::AGAIN) => break,
+                    Err(_) => {
+                        failed = true;
+                        break;
+                    }
+                }
+            }
+            for fd in peer.connection.take_unwanted_fds() {
+                self.fds.take(FdId(fd));
+            }
+            let writing = peer.connection.wants_write();
+            if writing != peer.writing {
+                peer.writing = writing;
+                let interest = if writing { Interest::BOTH } else { Interest::READ };
+                failed |= self.reactor.modify(peer.socket.as_fd(), interest).is_err();
+            }
+        }
+        if failed {
+            self.drop_peer(id);
+        }
+    }
+
+    /// End a connection, and what hangs on it.
+    pub(crate) fn drop_peer(&mut self, id: PeerId) {
+        let Some(mut peer) = self.clients.peers.remove(&id) else { return };
+        self.reactor.remove(&peer.socket);
+        for fd in peer.connection.take_unwanted_fds() {
+            self.fds.take(FdId(fd));
+        }
+        self.forget_calls(id);
+        self.pending.push_back(Event::CallerGone(id));
+        if id == BUS {
+            self.bus_lost();
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! What only the host knows: for properties that clients ask for, and for spawn plans.
+use crate::shell::Shell;
+use runstead_api::systemd1::facts::{Facts, ManagerFacts, ManagerStamps, StoredFd};
+use runstead_core::conditions::{self, HostFacts as _, Kind};
+use runstead_core::directives::ids;
+use runstead_core::engine::Unit;
+use runstead_core::engine::clock::Stamp;
+use runstead_core::engine::effect::{FdId, SpawnSpec};
+use runstead_core::engine::event::{ChainError, ConditionVerdict};
+use runstead_core::names::UnitName;
+use runstead_core::plan::{ExitStatus, Kernel, Prefixes, Scope, SpawnFacts, UserFacts};
+use runstead_core::settings::Settings;
+use runstead_os::host::Host;
+use runstead_os::process;
+use runstead_os::rundir::RunDir;
+use runstead_os::spawn::Spawner;
+use runstead_os::users::Users;
+use std::collections::BTreeMap;
+use std::os::fd::AsRawFd as _;
+use std::rc::Rc;
+
+/// Largest `EnvironmentFile=` that is read.
+const ENVIRONMENT_FILE_MAX: u64 = 1 << 20;
+
+/// Facts and settings of the shell.
+#[derive(Debug)]
+pub(crate) struct HostState {
+    pub host: Host,
+    pub run_root: String,
+    pub run_tree: RunDir,
+    pub prefixes: Prefixes,
+    pub settings: Settings,
+    pub environment: Vec<Rc<str>>,
+    pub exit_code: u8,
+    pub watchdogs: BTreeMap<&'static str, u64>,
+    pub service_watchdogs: bool,
+    pub stamps: ManagerStamps,
+    pub spawner: Spawner,
+    pub users: Users,
+    pub own_user: UserFacts,
+    pub kernel: Kernel,
+    /// Nobody writes to this pipe; its last write end is closed when the boot is quiet (`Type=idle`).
+    pub idle: Option<(std::os::fd::OwnedFd, std::os::fd::OwnedFd)>,
+}
+
+impl HostState {
+    /// Whether PID 1 runs in a container.
+    pub fn container(&self) -> bool {
+        matches!(self.host.virtualization(), conditions::Virtualization::Container(_))
+    }
+
+    /// Evaluate one `Condition*=` or `Assert*=` line.
+    pub fn condition(&self, name: &str, value: &str) -> ConditionVerdict {
+        let kind = Kind::from_setting(name);
+        match kind.map(|kind| conditions::parse(kind, value)) {
+            Some(Ok(Some(condition))) => conditions::evaluate(&condition, &self.host),
+            _ => ConditionVerdict::Error(22),
+        }
+    }
+}
+
+/// The facts that spawning needs, and what came of finding them.
+pub(crate) struct Gathered {
+    pub plan: SpawnFacts,
+    pub dynamic_uid: Option<u32>,
+}
+
+impl Shell {
+    /// Look up users, read environment files and credentials: everything a plan needs.
+    pub(crate) fn spawn_facts(&mut self, spec: &SpawnSpec) -> Result<Gathered, ChainError> {
+        let settings = &spec.settings;
+        let host = &self.host;
+        let mut facts = SpawnFacts {
+            scope: if self.options.user { Scope::User } else { Scope::System },
+            own_user: host.own_user.clone(),
+            environment: host.environment.iter().map(|line| line.to_string()).collect(),
+            run_root: host.run_root.clone(),
+            prefixes: host.prefixes.clone(),
+            cgroup_root: self
+                .cgroups
+                .as_ref()
+                .map(|cgroups| cgroups.absolute("/").trim_end_matches('/').to_owned()),
+            journal: Some(format!("{}/systemd/journal/stdout", host.run_root)),
+            notify_socket: Some(format!("{}/systemd/notify", host.run_root)),
+            manager_pid: std::process::id(),
+            idle_fd: host.idle.as_ref().map(|(read, _)| read.as_raw_fd()),
+            search_path: search_path(),
+            bounding_set: host.host.bounding_set().unwrap_or(u64::MAX),
+            kernel: host.kernel,
+            term: std::env::var("TERM").ok(),
+            private_tmp: self.private_tmp(spec),
+            ..SpawnFacts::default()
+        };
+        let ids = spec.fds.iter().map(|(id, _)| *id).chain(spec.socket);
+        facts.fds = ids.filter_map(|id| self.fds.get(id).map(|fd| (id, fd.as_raw_fd()))).collect();
+        facts.environment_files = environment_files(settings)?;
+        let dynamic_uid = self.resolve_users(spec, &mut facts)?;
+        facts.credentials = runstead_os::credentials::gather(settings, &spec.unit, &self.host.run_root)
+            .map_err(|error| refused(ExitStatus::Credentials, error))?;
+        Ok(Gathered { plan: facts, dynamic_uid })
+    }
+
+    /// `User=`, `Group=`, `SupplementaryGroups=`, `DynamicUser=`.
+    fn resolve_users(&mut self, spec: &SpawnSpec, facts: &mut SpawnFacts) -> Result<Option<u32>, ChainError> {
+        let settings = &spec.settings;
+        let mut dynamic = None;
+        let user = settings.text(ids::USER).map(str::to_owned);
+        if settings.bool(ids::DYNAMIC_USER) {
+            let name = user.unwrap_or_else(|| runstead_os::users::dynamic_name(&spec.unit));
+            let found = self.host.users.dynamic(&name, &self.host.run_root);
+            let found =
+                found.map_err(|error| refused(ExitStatus::User, format!("DynamicUser={name}: {error}")))?;
+            dynamic = Some(found.uid);
+            facts.group = Some(found.gid);
+            facts.user = Some(found);
+        } else if let Some(name) = user {
+            let found = self.host.users.user(&name);
+            facts.user =
+                Some(found.map_err(|error| refused(ExitStatus::User, format!("User={name}: {error}")))?);
+        }
+        if let Some(name) = settings.text(ids::GROUP) {
+            let gid = self.host.users.group(name);
+            facts.group =
+                Some(gid.map_err(|error| refused(ExitStatus::Group, format!("Group={name}: {error}")))?);
+        }
+        for name in settings.list(ids::SUPPLEMENTARY_GROUPS) {
+            let gid = self.host.users.group(name);
+            let gid = gid.map_err(|error| {
+                refused(ExitStatus::Group, format!("SupplementaryGroups={name}: {error}"))
+            })?;
+            facts.supplementary_groups.push(gid);
+        }
+        Ok(dynamic)
+    }
+
+    /// The name of the unit's private temporary directories, the same for all processes of one start.
+    fn private_tmp(&self, spec: &SpawnSpec) -> Option<String> {
+        let wanted = !matches!(spec.settings.word(ids::PRIVATE_TMP), "no");
+        wanted.then(|| {
+            // The invocation is random and the same for all commands of one start.
+            let random = spec.invocation.get(..6).unwrap_or("000000");
+            format!("systemd-private-{}-{}-{random}", self.host.host.identity.boot_id, spec.unit.as_str())
+        })
+    }
+
+    /// The facts for properties.
+    pub(crate) fn facts(&self) -> ShellFacts<'_> {
+        ShellFacts(self)
+    }
+}
+
+fn refused(exit: ExitStatus, message: String) -> ChainError {
+    ChainError { step: 0, errno: 0, message: message.into(), exit_status: Some(i32::from(exit.code())) }
+}
+
+fn search_path() -> Vec<String> {
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// `EnvironmentFile=`: a leading `-` lets it be absent.
+fn environment_files(settings: &Settings) -> Result<Vec<(String, Option<Vec<u8>>)>, ChainError> {
+    let mut files = Vec::new();
+    for line in settings.list(ids::ENVIRONMENT_FILE) {
+        let (path, optional) = line.strip_prefix('-').map_or((&**line, false), |path| (path, true));
+        for path in runstead_os::host::glob(path) {
+            match runstead_os::rundir::read_limited(&path, ENVIRONMENT_FILE_MAX) {
+                Ok(bytes) => files.push((path, Some(bytes))),
+                Err(_) if optional => {}
+                Err(error) => {
+                    return Err(refused(ExitStatus::Memory, format!("EnvironmentFile={path}: {error}")));
+                }
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// The shell as `api` sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShellFacts<'a>(&'a Shell);
+
+impl Facts for ShellFacts<'_> {
+    fn cgroup_attribute(&self, path: &str, file: &str) -> Option<String> {
+        self.0.cgroups.as_ref()?.read(path, file).ok()
+    }
+
+    fn cgroup_id(&self, path: &str) -> Option<u64> {
+        use std::os::unix::fs::MetadataExt as _;
+        std::fs::metadata(self.0.cgroups.as_ref()?.absolute(path)).ok().map(|data| data.ino())
+    }
+
+    fn cgroup_of(&self, pid: i32) -> Option<String> {
+        match &self.0.cgroups {
+            Some(cgroups) => cgroups.of_process(pid),
+            None => None,
+        }
+    }
+
+    fn cgroup_processes(&self, path: &str) -> Vec<(String, i32)> {
+        let Some(cgroups) = &self.0.cgroups else { return Vec::new() };
+        let mut found = Vec::new();
+        for cgroup in cgroups.subtree(path).unwrap_or_default() {
+            let pids = cgroups.pids(&cgroup).unwrap_or_default();
+            found.extend(pids.into_iter().map(|pid| (cgroup.clone(), pid)));
+        }
+        found
+    }
+
+    fn cmdline(&self, pid: i32) -> String {
+        let words = process::cmdline(pid).unwrap_or_default();
+        if words.is_empty() {
+            return process::comm(pid).map(|comm| format!("[{comm}]")).unwrap_or_default();
+        }
+        words.join(" ")
+    }
+
+    fn unit_file_state(&self, name: &UnitName) -> String {
+        self.0.unit_file_state(name.as_str()).unwrap_or_default()
+    }
+
+    fn unit_file_preset(&self, name: &UnitName) -> String {
+        self.0.unit_file_preset(name)
+    }
+
+    fn need_daemon_reload(&self, unit: &Unit) -> bool {
+        let names: Vec<UnitName> = unit.aliases.iter().cloned().collect();
+        let fragment = unit.fragment.as_ref().map(|file| (&*file.path, file.mtime));
+        let dropins: Vec<(&str, u64)> = unit.dropins.iter().map(|file| (&*file.path, file.mtime)).collect();
+        self.0.loader.borrow_mut().is_outdated(&names, fragment, &dropins)
+    }
+
+    fn physical_memory(&self) -> u64 {
+        self.0.host.host.memory()
+    }
+
+    fn stored_fd(&self, fd: FdId) -> Option<StoredFd> {
+        let raw = self.0.fds.get(fd)?;
+        let stat = rustix::fs::fstat(raw).ok()?;
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", raw.as_raw_fd())).ok()?;
+        Some(StoredFd {
+            mode: stat.st_mode,
+            device: (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev)),
+            inode: stat.st_ino,
+            special: (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)),
+            path: path.to_string_lossy().into_owned(),
+            flags: rustix::fs::fcntl_getfl(raw).map_or(0, |flags| flags.bits()),
+        })
+    }
+
+    fn manager(&self) -> ManagerFacts {
+        let shell = self.0;
+        let host = &shell.host;
+        let identity = &host.host.identity;
+        let watchdog = |name: &str, default| host.watchdogs.get(name).copied().unwrap_or(default);
+        ManagerFacts {
+            version: format!("257 (runstead {})", env!("CARGO_PKG_VERSION")),
+            features: "+CGROUP +NOTIFY +DBUS -PAM -SECCOMP -SELINUX -APPARMOR".to_owned(),
+            virtualization: identity.virtualization.clone(),
+            architecture: identity.architecture.to_owned(),
+            tainted: tainted(),
+            stamps: host.stamps,
+            log_level: LEVELS.get(usize::from(shell.log.level)).copied().unwrap_or("info").to_owned(),
+            log_target: shell.log.target_word.clone(),
+            environment: host.environment.iter().map(|line| line.to_string()).collect(),
+            show_status: shell.console.enabled,
+            unit_path: shell.loader.borrow().paths().map(str::to_owned).collect(),
+            runtime_watchdog: watchdog("RuntimeWatchdogUSec", 0),
+            reboot_watchdog: watchdog("RebootWatchdogUSec", 600_000_000),
+            kexec_watchdog: watchdog("KExecWatchdogUSec", 0),
+            service_watchdogs: host.service_watchdogs,
+            system_state: shell.exit.map(|_| "stopping"),
+            exit_code: host.exit_code,
+            settings: host.settings.clone(),
+            ..ManagerFacts::default()
+        }
+    }
+}
+
+/// Names of syslog levels (syslog(3)).
+pub(crate) const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+
+/// What about this system people should know (systemd(1), "Tainted").
+fn tainted() -> String {
+    let mut words = Vec::new();
+    let is_link = |path: &str| std::fs::symlink_metadata(path).is_ok_and(|data| data.is_symlink());
+    if !is_link("/bin") {
+        words.push("unmerged-usr");
+    }
+    if !is_link("/usr/sbin") {
+        words.push("unmerged-bin");
+    }
+    if !is_link("/var/run") {
+        words.push("var-run-bad");
+    }
+    words.join(":")
+}
+
+/// The stamp of this instant.
+pub(crate) fn stamp() -> Stamp {
+    runstead_os::timer::now().into()
+}

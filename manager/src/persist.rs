@@ -1,0 +1,260 @@
+//! What outlives this image: the state log (DESIGN 6). Records are written before the effect that they describe is done.
+//!
+//! | key | record |
+//! |---|---|
+//! | `fd/ID` | the descriptor's number |
+//! | `unit/NAME`, `engine` | the engine's, opaque here |
+//! | `shell` | log level, status output, environment, subscribers |
+//! | `peer/ID` | a connection with its buffers (planned re-execution only) |
+use crate::clients::{BUS, Peer, PeerId};
+use crate::shell::Shell;
+use runstead_api::systemd1::facts::ManagerStamps;
+use runstead_core::engine::effect::FdId;
+use runstead_core::engine::event::Event;
+use runstead_core::engine::record;
+use runstead_os::reexec;
+use runstead_os::statelog::StateLog;
+use runstead_wire::dbus::{Connection, ConnectionState};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+
+/// The log and what goes with it.
+#[derive(Debug)]
+pub(crate) struct Persist {
+    log: StateLog,
+}
+
+/// State of the shell itself.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ShellRecord {
+    pub log_level: u8,
+    pub log_target: String,
+    pub show_status: bool,
+    pub exit_code: u8,
+    pub environment: Vec<String>,
+    pub subscribers: Vec<String>,
+    pub bus_wanted: bool,
+    pub bus_name: Option<String>,
+    pub stamps: ManagerStamps,
+    pub calls: u64,
+}
+
+/// A connection that is kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct PeerRecord {
+    fd: i32,
+    pid: i32,
+    uid: u32,
+    gid: u32,
+    state: ConnectionState,
+}
+
+/// What an earlier image left.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited {
+    /// Descriptors by id.
+    pub fds: Vec<(FdId, OwnedFd)>,
+    /// The engine's records.
+    pub engine: Vec<(String, Vec<u8>)>,
+    /// The shell's.
+    pub shell: ShellRecord,
+    /// Connections.
+    pub peers: Vec<(PeerId, Peer)>,
+    /// The socket for clients, and that for notifications.
+    pub sockets: BTreeMap<String, OwnedFd>,
+    /// An event that was being handled when the image crashed.
+    pub in_flight: Option<String>,
+}
+
+impl Persist {
+    /// On an existing or a new log.
+    pub fn new(log: StateLog) -> Persist {
+        Persist { log }
+    }
+
+    /// An event begins: should it crash us, it is not tried again.
+    pub fn begin(&mut self, event: &Event) {
+        self.log.in_flight(Some(describe(event)));
+    }
+
+    /// It is done.
+    pub fn end(&mut self) {
+        self.log.in_flight(None);
+    }
+
+    /// The loop goes to sleep: no alarm while nothing happens.
+    pub fn idle(&mut self) {
+        runstead_os::crash::alarm(false);
+    }
+
+    /// The loop works: an alarm goes off when it works for too long.
+    pub fn busy(&mut self) {
+        runstead_os::crash::alarm(true);
+    }
+
+    /// The loop has ended.
+    pub fn stop_watching(&mut self) {
+        runstead_os::crash::alarm(false);
+        runstead_os::crash::disarm();
+    }
+
+    /// Keep a descriptor of a unit.
+    pub fn keep_fd(&mut self, id: FdId, fd: BorrowedFd<'_>) {
+        self.put(&format!("fd/{}", id.0), fd.as_raw_fd().to_string().as_bytes());
+    }
+
+    /// It is closed.
+    pub fn forget_fd(&mut self, id: FdId) {
+        self.log.remove(&format!("fd/{}", id.0));
+    }
+
+    /// Keep one of the manager's own sockets.
+    pub fn keep_socket(&mut self, name: &str, fd: BorrowedFd<'_>) {
+        self.put(&format!("socket/{name}"), fd.as_raw_fd().to_string().as_bytes());
+    }
+
+    /// Write a record.
+    pub fn put(&mut self, key: &str, bytes: &[u8]) {
+        self.log.put(key, bytes);
+    }
+
+    /// Drop a record.
+    pub fn remove(&mut self, key: &str) {
+        self.log.remove(key);
+    }
+}
+
+/// One word on an event, for the in-flight marker and the quarantine after a crash.
+fn describe(event: &Event) -> &'static str {
+    match event {
+        Event::Boot { .. } => "Boot",
+        Event::Loaded(_) => "Loaded",
+        Event::ChainDone { .. } => "ChainDone",
+        Event::ProcessExited { .. } => "ProcessExited",
+        Event::Notify(_) => "Notify",
+        Event::Tick => "Tick",
+        Event::Call { .. } => "Call",
+        Event::MountTable(_) => "MountTable",
+        _ => "other",
+    }
+}
+
+impl Shell {
+    /// Write what the last step changed.
+    pub(crate) fn record(&mut self) {
+        let dirty = self.engine.take_dirty();
+        if dirty.is_empty() {
+            return;
+        }
+        for id in dirty {
+            match self.engine.record(id) {
+                Some(bytes) => self.persist.put(&record::key(id), &bytes),
+                None => self.persist.remove(&record::key(id)),
+            }
+        }
+        self.persist.put(record::MANAGER_KEY, &self.engine.record_manager());
+    }
+
+    /// Give a new engine what the image before knew.
+    pub(crate) fn restore_engine(&mut self, records: &[(String, Vec<u8>)]) {
+        let records = records.iter().map(|(key, bytes)| (key.as_str(), bytes.as_slice()));
+        for problem in self.engine.restore(records) {
+            self.complain(
+                3,
+                &format!("a record of the state log is left out: {}: {}", problem.key, problem.message),
+            );
+        }
+    }
+
+    fn record_shell(&mut self) {
+        let record = ShellRecord {
+            log_level: self.log.level,
+            log_target: self.log.target_word.clone(),
+            show_status: self.console.enabled,
+            exit_code: self.host.exit_code,
+            environment: self.host.environment.iter().map(|line| line.to_string()).collect(),
+            subscribers: self.bus.subscribers.iter().cloned().collect(),
+            bus_wanted: self.bus.wanted,
+            bus_name: self.bus.unique_name.clone(),
+            stamps: self.host.stamps,
+            calls: self.calls.last(),
+        };
+        if let Ok(bytes) = serde_json::to_vec(&record) {
+            self.persist.put("shell", &bytes);
+        }
+    }
+
+    /// Execute ourselves again with everything: `daemon-reexec`, an upgrade.
+    pub(crate) fn reexecute(&mut self) {
+        self.reexec = false;
+        self.flush();
+        self.record();
+        self.record_shell();
+        for (id, peer) in &self.clients.peers {
+            let record = PeerRecord {
+                fd: peer.socket.as_raw_fd(),
+                pid: peer.credentials.pid,
+                uid: peer.credentials.uid,
+                gid: peer.credentials.gid,
+                state: peer.connection.clone().into_state(),
+            };
+            if let Ok(bytes) = serde_json::to_vec(&record) {
+                self.persist.put(&format!("peer/{id}"), &bytes);
+            }
+        }
+        let error = reexec::execute("reexec");
+        // Still here: the image could not be executed. Go on with the old one.
+        self.complain(2, &format!("cannot execute the manager again: {error}"));
+    }
+}
+
+impl Inherited {
+    /// Read the log of the image before.
+    pub fn read(log: &StateLog) -> Inherited {
+        let mut found =
+            Inherited { in_flight: log.in_flight_marker().map(str::to_owned), ..Inherited::default() };
+        for (key, bytes) in log.iter() {
+            match key.split_once('/') {
+                Some(("fd", id)) => {
+                    if let (Some(id), Some(fd)) = (id.parse().ok(), take_fd(&bytes)) {
+                        found.fds.push((FdId(id), fd));
+                    }
+                }
+                Some(("socket", name)) => {
+                    if let Some(fd) = take_fd(&bytes) {
+                        found.sockets.insert(name.to_owned(), fd);
+                    }
+                }
+                Some(("peer", id)) => {
+                    if let Some(peer) = read_peer(&bytes)
+                        && let Ok(id) = id.parse()
+                    {
+                        found.peers.push((id, peer));
+                    }
+                }
+                _ if key == "shell" => found.shell = serde_json::from_slice(&bytes).unwrap_or_default(),
+                _ => found.engine.push((key.to_owned(), bytes.to_vec())),
+            }
+        }
+        found
+    }
+
+    /// The bus connection, if it came along.
+    pub fn has_bus(&self) -> bool {
+        self.peers.iter().any(|(id, _)| *id == BUS)
+    }
+}
+
+fn take_fd(bytes: &[u8]) -> Option<OwnedFd> {
+    let number = std::str::from_utf8(bytes).ok()?.parse().ok()?;
+    runstead_os::handover::inherited_fd(number)
+}
+
+fn read_peer(bytes: &[u8]) -> Option<Peer> {
+    let record: PeerRecord = serde_json::from_slice(bytes).ok()?;
+    let socket = runstead_os::handover::inherited_fd(record.fd)?;
+    let credentials = runstead_os::socket::Credentials { pid: record.pid, uid: record.uid, gid: record.gid };
+    Some(Peer::new(socket, Connection::from_state(record.state), credentials))
+}

@@ -1,0 +1,279 @@
+//! The shell around the engine: its state, the loop, and what a ready descriptor means.
+use crate::bus::SystemBus;
+use crate::calls::Calls;
+use crate::clients::{Clients, PeerId};
+use crate::console::Console;
+use crate::facts::HostState;
+use crate::fds::FdTable;
+use crate::log::Log;
+use crate::options::Options;
+use crate::persist::Persist;
+use runstead_core::engine::Engine;
+use runstead_core::engine::clock::{Clock, NEVER, Now};
+use runstead_core::engine::effect::{Exit, FdId, LogLine};
+use runstead_core::engine::event::Event;
+use runstead_core::names::UnitName;
+use runstead_os::cgroup::Cgroups;
+use runstead_os::children;
+use runstead_os::loader::Loader;
+use runstead_os::mount::KernelTable;
+use runstead_os::reactor::{Interest, Priority, Reactor, Ready};
+use runstead_os::signals::Signals;
+use runstead_os::timer::{Fired, Timer, now};
+use runstead_os::watch::Watches;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What a descriptor in the reactor stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Token {
+    Notify,
+    Signals,
+    Timer(Clock),
+    ClockWatch,
+    Cgroups,
+    Mounts,
+    Swaps,
+    Paths,
+    PrivateSocket,
+    Peer(PeerId),
+    Varlink(u64),
+    /// A descriptor of a unit; `accept` ones are listening sockets of `Accept=yes`.
+    Unit {
+        fd: FdId,
+        accept: bool,
+    },
+    Automount(FdId),
+    /// The execve(2) of a spawned process succeeded or failed.
+    Exec(u64),
+}
+
+/// Children that are handled in one round of the loop.
+const EXITS: usize = 256;
+
+/// Everything the manager holds besides the engine.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    pub engine: Engine,
+    pub options: Options,
+    pub reactor: Reactor<Token>,
+    pub fds: FdTable,
+    pub clients: Clients,
+    pub bus: SystemBus,
+    pub notify: OwnedFd,
+    pub signals: Signals,
+    pub timers: Vec<Timer>,
+    pub clock_watch: Timer,
+    pub cgroups: Option<Cgroups>,
+    pub watches: Watches,
+    pub mounts: KernelTable,
+    pub swaps: Option<KernelTable>,
+    pub loader: RefCell<Loader>,
+    pub log: Log,
+    pub console: Console,
+    pub host: HostState,
+    pub persist: Persist,
+    pub varlink: crate::varlink::Varlink,
+    pub calls: Calls,
+    pub execs: BTreeMap<u64, crate::chain::WaitingExec>,
+    pub next_exec: u64,
+    /// Events that effects gave rise to: handled before anything else is waited for.
+    pub pending: VecDeque<Event>,
+    /// How to leave, once everything that was said is sent.
+    pub exit: Option<Exit>,
+    pub reexec: bool,
+    pub generators: Option<runstead_os::generators::Running>,
+    pub inherited_records: Vec<(String, Vec<u8>)>,
+    pub in_flight: Option<String>,
+}
+
+impl Shell {
+    /// The loop. Ends when the manager is to exit.
+    pub(crate) fn run(mut self) -> ExitCode {
+        let mut ready = Vec::new();
+        loop {
+            self.run_pending();
+            self.flush();
+            if let Some(exit) = self.exit {
+                return self.leave(exit);
+            }
+            if self.reexec {
+                self.reexecute();
+            }
+            self.arm_timers();
+            ready.clear();
+            let timeout = self.watch_timeout();
+            self.persist.idle();
+            if let Err(error) = self.reactor.wait(timeout, &mut ready) {
+                self.complain(2, &format!("cannot wait for events: {error}"));
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            self.persist.busy();
+            self.serve_backlog();
+            self.connect_bus();
+            for source in &ready {
+                self.handle(source);
+                self.run_pending();
+            }
+        }
+    }
+
+    /// Handle the events that wait, one after the other, with everything that follows from them.
+    pub(crate) fn run_pending(&mut self) {
+        while let Some(event) = self.pending.pop_front() {
+            self.step(event);
+        }
+    }
+
+    /// One event: decide, make it durable, act.
+    pub(crate) fn step(&mut self, event: Event) {
+        let at = now();
+        self.persist.begin(&event);
+        let effects = self.engine.step(at, event);
+        self.record();
+        for effect in effects {
+            self.execute(effect);
+        }
+        self.persist.end();
+    }
+
+    fn handle(&mut self, source: &Ready<Token>) {
+        match source.token {
+            Token::Notify => self.read_notifications(),
+            Token::Signals => self.read_signals(),
+            Token::Timer(clock) => self.timer_fired(clock),
+            Token::ClockWatch => {
+                let _ = self.clock_watch.drain();
+                if let Err(error) = self.clock_watch.rearm_clock_watch() {
+                    self.complain(4, &format!("clock changes will not be seen: {error}"));
+                }
+                self.pending.push_back(Event::ClockChanged);
+            }
+            Token::Cgroups => self.read_cgroup_changes(),
+            Token::Mounts => self.read_mount_table(),
+            Token::Swaps => self.read_swap_table(),
+            Token::Paths => self.read_path_changes(),
+            Token::PrivateSocket => self.accept_private(),
+            Token::Peer(peer) => self.serve(peer, source),
+            Token::Varlink(id) => self.serve_varlink(id, source),
+            Token::Unit { fd, accept: false } => {
+                self.pending.push_back(Event::FdReady { fd, hangup: source.hangup });
+            }
+            Token::Unit { fd, accept: true } => self.accept_for_unit(fd),
+            Token::Automount(fd) => self.read_automount(fd),
+            Token::Exec(id) => self.exec_reported(id),
+        }
+    }
+
+    fn timer_fired(&mut self, clock: Clock) {
+        let fired = self.timers.iter_mut().find(|timer| timer.clock() == clock).map(Timer::drain);
+        match fired {
+            Some(Fired::ClockSet) => self.pending.push_back(Event::ClockChanged),
+            _ => self.pending.push_back(Event::Tick),
+        }
+    }
+
+    fn arm_timers(&mut self) {
+        for timer in &mut self.timers {
+            let at = self.engine.deadline(timer.clock()).unwrap_or(NEVER);
+            if let Err(error) = timer.arm(at) {
+                let text = format!("a timer cannot be armed: {error}");
+                self.log.manager(&self.console, 3, &text);
+            }
+        }
+    }
+
+    /// How long the loop may wait: until something of the shell's own is due.
+    fn watch_timeout(&self) -> Option<Duration> {
+        if self.pending.is_empty() && !self.clients.has_backlog() {
+            self.bus.retry_in()
+        } else {
+            Some(Duration::ZERO)
+        }
+    }
+
+    /// Children that ended: looked at, told to the engine, then taken from the table.
+    pub(crate) fn read_children(&mut self) {
+        for _ in 0..EXITS {
+            let ended = match children::peek() {
+                Ok(Some(ended)) => ended,
+                Ok(None) => return,
+                Err(error) => {
+                    self.complain(3, &format!("cannot look at ended children: {error}"));
+                    return;
+                }
+            };
+            // What it said before it ended counts first.
+            self.read_notifications();
+            let cgroup = ended.cgroup.as_deref().map(|path| self.relative_cgroup(path).into());
+            let pid = ended.pid;
+            if self.generator_exited(pid, ended.exit) {
+                let _ = children::reap(pid);
+                continue;
+            }
+            let comm = ended.comm.map(Rc::from);
+            self.step(Event::ProcessExited { pid, exit: ended.exit, cgroup, comm });
+            if let Err(error) = children::reap(pid) {
+                self.complain(3, &format!("cannot reap process {pid}: {error}"));
+                return;
+            }
+            self.run_pending();
+        }
+    }
+
+    /// A cgroup path as the kernel tells it, relative to the manager's root.
+    pub(crate) fn relative_cgroup(&self, path: &str) -> String {
+        let relative = self.cgroups.as_ref().and_then(|cgroups| cgroups.relative(path));
+        relative.unwrap_or(path).to_owned()
+    }
+
+    /// Log a line of the manager's own.
+    pub(crate) fn complain(&mut self, level: u8, text: &str) {
+        self.log.manager(&self.console, level, text);
+    }
+
+    /// Log a line about a unit.
+    pub(crate) fn log_unit(&mut self, line: &LogLine) {
+        let invocation = line
+            .unit
+            .as_ref()
+            .and_then(|name| self.engine.find_unit(name))
+            .and_then(|unit| unit.invocation.clone());
+        self.log.line(&self.console, line, invocation.as_deref());
+    }
+
+    /// Wait for a descriptor of a unit.
+    pub(crate) fn poll_fd(&mut self, fd: FdId, on: bool, accept: bool) {
+        let Some(raw) = self.fds.get(fd) else { return };
+        self.reactor.remove(raw);
+        if on {
+            let token = Token::Unit { fd, accept };
+            if let Err(error) = self.reactor.add(raw, token, Priority::Unit, Interest::READ) {
+                self.complain(3, &format!("cannot wait for a descriptor of a unit: {error}"));
+            }
+        }
+    }
+
+    /// Close a descriptor.
+    pub(crate) fn close_fd(&mut self, fd: FdId) {
+        if let Some(raw) = self.fds.get(fd) {
+            self.reactor.remove(raw);
+        }
+        self.fds.take(fd);
+        self.persist.forget_fd(fd);
+    }
+
+    /// The clocks now.
+    pub(crate) fn now(&self) -> Now {
+        now()
+    }
+
+    /// The state of a unit by name, if it is loaded.
+    pub(crate) fn unit_id(&self, name: &UnitName) -> Option<runstead_core::engine::effect::UnitId> {
+        self.engine.find(name)
+    }
+}

@@ -1,0 +1,490 @@
+//! Before the loop: mounts, identity, configuration, sockets, generators; or what an earlier image left.
+use crate::bus::SystemBus;
+use crate::calls::Calls;
+use crate::clients::Clients;
+use crate::console::Console;
+use crate::facts::{HostState, stamp};
+use crate::fds::FdTable;
+use crate::log::{Log, Target};
+use crate::options::Options;
+use crate::persist::{Inherited, Persist};
+use crate::shell::{Shell, Token};
+use runstead_api::systemd1::facts::ManagerStamps;
+use runstead_core::directives;
+use runstead_core::engine::clock::{Clock, Stamp};
+use runstead_core::engine::event::Event;
+use runstead_core::engine::{Engine, ManagerConfig};
+use runstead_core::names::specifiers::{HostSpecifiers, ManagerSpecifiers};
+use runstead_core::names::{Specifiers, UnitName};
+use runstead_core::plan::{Kernel, Prefixes, UserFacts};
+use runstead_core::settings::Settings;
+use runstead_core::unitfile::{self, UnitFiles};
+use runstead_os::cgroup::Cgroups;
+use runstead_os::generators::{self, Generators};
+use runstead_os::host::Host;
+use runstead_os::identity::{self, Identity};
+use runstead_os::loader::{Loader, Scope, search_path};
+use runstead_os::mount::{KernelTable, early_mounts};
+use runstead_os::reactor::{Interest, Priority, Reactor};
+use runstead_os::rundir::RunDir;
+use runstead_os::signals::Signals;
+use runstead_os::socket::unix;
+use runstead_os::spawn::Spawner;
+use runstead_os::statelog::StateLog;
+use runstead_os::timer::Timer;
+use runstead_os::users::Users;
+use runstead_os::watch::Watches;
+use runstead_os::{crash, process, rundir};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::rc::Rc;
+
+/// What went wrong before there was a manager.
+pub(crate) type StartError = Box<dyn std::error::Error>;
+
+/// Build the shell.
+pub(crate) fn start(mut options: Options) -> Result<Shell, StartError> {
+    // Handlers before anything else: a crash from here on ends in the next image.
+    let recover = options.recover.clone();
+    let log = match &recover {
+        Some(recover) => StateLog::inherit(recover.log)?,
+        None => StateLog::create()?,
+    };
+    let inherited = if recover.is_some() { Inherited::read(&log) } else { Inherited::default() };
+    crash::install(&log)?;
+    let pid1 = std::process::id() == 1;
+    let userspace = stamp();
+    let mut identity = Identity::read();
+    let container = identity.container.is_some();
+    let mut complaints = Vec::new();
+    if pid1 && recover.is_none() {
+        complaints.extend(early_mounts(container)?.iter().map(ToString::to_string));
+        identity = Identity::read();
+    }
+    for word in &identity.command_line.clone() {
+        options.kernel_word(word);
+    }
+    let run_root = run_root(&options)?;
+    if pid1 && recover.is_none() {
+        complaints.extend(prepare_machine(&mut identity, &run_root));
+    }
+    let host = host_state(&options, identity, &run_root, userspace, &inherited)?;
+    if recover.is_none() {
+        let shown = if pid1 { host.host.identity.container.as_deref() } else { None };
+        complaints.extend(rundir::base_layout(&host.run_tree, shown)?.iter().map(ToString::to_string));
+    }
+    if !pid1 {
+        process::become_subreaper()?;
+    }
+    let mut shell = assemble(options, host, log, inherited)?;
+    for text in complaints {
+        shell.complain(6, &text);
+    }
+    match recover {
+        Some(recover) => shell.resume(&recover.reason),
+        None => shell.first_boot()?,
+    }
+    Ok(shell)
+}
+
+/// Machine id, host name, loopback.
+fn prepare_machine(identity: &mut Identity, run_root: &str) -> Vec<String> {
+    let mut complaints = Vec::new();
+    if let Err(error) = identity.settle_machine_id(run_root) {
+        complaints.push(format!("the machine id is not kept: {error}"));
+    }
+    if let Err(error) = identity::settle_host_name() {
+        complaints.push(format!("the host name is not set: {error}"));
+    }
+    let _ = runstead_os::sys::namespaces::loopback_up();
+    complaints
+}
+
+fn run_root(options: &Options) -> Result<String, StartError> {
+    if let Some(root) = &options.run_root {
+        return Ok(root.to_string_lossy().into_owned());
+    }
+    if !options.user {
+        return Ok("/run".to_owned());
+    }
+    let dir = std::env::var("XDG_RUNTIME_DIR");
+    dir.map_err(|_| "XDG_RUNTIME_DIR is not set: a user manager keeps its run-time files there".into())
+}
+
+fn host_state(
+    options: &Options,
+    identity: Identity,
+    run_root: &str,
+    userspace: Stamp,
+    inherited: &Inherited,
+) -> Result<HostState, StartError> {
+    let host = Host::new(identity);
+    let settings = manager_settings(options, &host, run_root);
+    let users = Users::default();
+    let own = users.by_uid(rustix::process::geteuid().as_raw()).unwrap_or_else(|_| UserFacts {
+        name: "root".into(),
+        home: "/root".into(),
+        shell: "/bin/sh".into(),
+        ..UserFacts::default()
+    });
+    let environment = if inherited.shell.environment.is_empty() {
+        base_environment(options, &settings)
+    } else {
+        inherited.shell.environment.iter().map(|line| Rc::from(line.as_str())).collect()
+    };
+    Ok(HostState {
+        run_tree: RunDir::open(run_root)?,
+        run_root: run_root.to_owned(),
+        prefixes: Prefixes { runtime: run_root.to_owned(), ..Prefixes::default() },
+        settings,
+        environment,
+        exit_code: inherited.shell.exit_code,
+        watchdogs: BTreeMap::new(),
+        service_watchdogs: true,
+        stamps: if inherited.sockets.is_empty() {
+            ManagerStamps { userspace, ..ManagerStamps::default() }
+        } else {
+            inherited.shell.stamps
+        },
+        spawner: Spawner::default(),
+        users,
+        own_user: own,
+        kernel: Kernel::default(),
+        idle: rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok(),
+        host,
+    })
+}
+
+/// `system.conf` or `user.conf` with drop-ins, then the command line.
+fn manager_settings(options: &Options, host: &Host, run_root: &str) -> Settings {
+    let name = if options.user { "user.conf" } else { "system.conf" };
+    let mut texts = runstead_os::loader::config_files(&format!("systemd/{name}"), run_root);
+    if !options.manager_lines.is_empty() {
+        let text = format!("[Manager]\n{}\n", options.manager_lines.join("\n"));
+        texts.push(("the command line".to_owned(), text.into_bytes()));
+    }
+    let mut dropins = texts.iter().map(|(path, bytes)| unitfile::parse(path, bytes));
+    let files = UnitFiles { fragment: dropins.next(), dropins: dropins.collect() };
+    let (host, manager) = (host_specifiers(host), ManagerSpecifiers::system(run_root));
+    // No unit is concerned; specifiers of the configuration file are the host's.
+    let Ok(unit) = UnitName::parse("init.scope") else { return Settings::default() };
+    let specifiers = Specifiers { unit: &unit, fragment_path: None, host: &host, manager: &manager };
+    directives::load_manager(&files, &specifiers).settings
+}
+
+/// What `%` stands for, as far as it is the host's.
+pub(crate) fn host_specifiers(host: &Host) -> HostSpecifiers {
+    use runstead_core::conditions::HostFacts as _;
+    let field = |name: &str| host.os_release(name).unwrap_or_default();
+    HostSpecifiers {
+        machine_id: Some(host.identity.machine_id.clone()).filter(|id| !id.is_empty()),
+        boot_id: Some(host.identity.boot_id.clone()).filter(|id| !id.is_empty()),
+        host_name: host.host_name().to_owned(),
+        pretty_host_name: host.host_name().to_owned(),
+        kernel_release: host.kernel_release().to_owned(),
+        architecture: host.identity.architecture.to_owned(),
+        os_id: field("ID"),
+        os_version_id: field("VERSION_ID"),
+        os_build_id: field("BUILD_ID"),
+        os_variant_id: field("VARIANT_ID"),
+        os_image_id: field("IMAGE_ID"),
+        os_image_version: field("IMAGE_VERSION"),
+    }
+}
+
+/// What services get: the locale, the search path, and what was configured (systemd-system.conf(5)).
+fn base_environment(options: &Options, settings: &Settings) -> Vec<Rc<str>> {
+    let mut block: BTreeMap<String, String> = BTreeMap::new();
+    if options.user {
+        block.extend(std::env::vars());
+    } else {
+        block.insert("PATH".into(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin".into());
+        let locale = std::fs::read_to_string("/etc/locale.conf")
+            .or_else(|_| std::fs::read_to_string("/etc/default/locale"));
+        let assignments = locale.unwrap_or_default();
+        let lines = assignments.lines().filter_map(|line| line.trim().split_once('='));
+        block
+            .extend(lines.map(|(name, value)| (name.to_owned(), value.trim_matches(['"', '\'']).to_owned())));
+        if !block.keys().any(|name| name == "LANG" || name.starts_with("LC_")) {
+            block.insert("LANG".into(), "C.UTF-8".into());
+        }
+    }
+    let configured = settings.list(directives::ids::DEFAULT_ENVIRONMENT).iter().map(|line| &**line);
+    for line in configured.chain(options.environment.iter().map(String::as_str)) {
+        if let Some((name, value)) = line.split_once('=') {
+            block.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    block.into_iter().map(|(name, value)| Rc::from(format!("{name}={value}"))).collect()
+}
+
+/// Open everything and put it together.
+fn assemble(
+    options: Options,
+    mut host: HostState,
+    log: StateLog,
+    mut inherited: Inherited,
+) -> Result<Shell, StartError> {
+    let resumed = !inherited.sockets.is_empty();
+    let mut persist = Persist::new(log);
+    let cgroups = find_cgroups(resumed);
+    if let Some(cgroups) = &cgroups {
+        host.host.controllers = cgroups.controllers().map(str::to_owned).collect();
+        host.host.cgroup_root = Some(cgroups.absolute("/"));
+    }
+    let run = host.run_root.clone();
+    let mut socket = |name: &str, make: &dyn Fn(&str) -> Result<OwnedFd, runstead_os::OsError>| {
+        let fd = match inherited.sockets.remove(name) {
+            Some(fd) => Ok(fd),
+            None => make(&format!("{run}/systemd/{name}")),
+        };
+        fd.inspect(|fd| persist.keep_socket(name, fd.as_fd()))
+    };
+    let notify = socket("notify", &|path| unix::notify_socket(path, 0o777))?;
+    let private = socket("private", &|path| unix::listen(path, 0o700))?;
+    let console = Console::new(options.show_status.unwrap_or(!options.user));
+    let mut log = Log::new(&run);
+    set_up_log(&mut log, &options, &inherited);
+    let config = engine_config(&options, &host, cgroups.is_some());
+    let paths = unit_paths(&options, &run);
+    let mut shell = Shell {
+        engine: Engine::new(config),
+        reactor: Reactor::new()?,
+        fds: FdTable::default(),
+        clients: Clients::new(Some(private), identity::random_id()?),
+        bus: SystemBus::new(bus_address(&options, &run)),
+        notify,
+        signals: Signals::open()?,
+        timers: Clock::ALL.iter().map(|clock| Timer::new(*clock)).collect::<Result<_, _>>()?,
+        clock_watch: Timer::clock_watch()?,
+        cgroups,
+        watches: Watches::new()?,
+        mounts: KernelTable::mounts()?,
+        swaps: KernelTable::swaps().ok(),
+        loader: RefCell::new(Loader::new(paths, &run)),
+        log,
+        console,
+        host,
+        persist,
+        varlink: crate::varlink::Varlink::open(&run)?,
+        calls: Calls::default(),
+        execs: BTreeMap::new(),
+        next_exec: 1,
+        pending: VecDeque::new(),
+        exit: None,
+        reexec: false,
+        generators: None,
+        inherited_records: Vec::new(),
+        in_flight: None,
+        options,
+    };
+    shell.listen()?;
+    shell.take_over(inherited);
+    Ok(shell)
+}
+
+fn find_cgroups(resumed: bool) -> Option<Cgroups> {
+    let mut cgroups = Cgroups::find().ok()?;
+    if !resumed && cgroups.enter_init_scope().is_err() {
+        return None;
+    }
+    Some(cgroups)
+}
+
+fn set_up_log(log: &mut Log, options: &Options, inherited: &Inherited) {
+    if !inherited.shell.log_target.is_empty() {
+        log.level = inherited.shell.log_level;
+        log.target_word.clone_from(&inherited.shell.log_target);
+        log.target = Target::parse(&inherited.shell.log_target).unwrap_or(Target::JournalOrKmsg);
+        return;
+    }
+    if let Some(word) = &options.log_level {
+        let level = crate::facts::LEVELS.iter().position(|name| name == word).or_else(|| word.parse().ok());
+        log.level = level.and_then(|level| u8::try_from(level).ok()).filter(|level| *level < 8).unwrap_or(6);
+    }
+    if let Some(target) = options.log_target.as_deref().and_then(Target::parse) {
+        log.target = target;
+    }
+}
+
+fn engine_config(options: &Options, host: &HostState, cgroups: bool) -> ManagerConfig {
+    ManagerConfig {
+        user: options.user,
+        container: host.container(),
+        seed: identity::random().unwrap_or([7; 16]),
+        cgroups,
+        controllers: host.host.controllers.iter().map(|name| Rc::from(name.as_str())).collect(),
+        defaults: host.settings.clone(),
+        host: host_specifiers(&host.host),
+        manager: ManagerSpecifiers::system(&host.run_root),
+        userspace_at: host.stamps.userspace.monotonic,
+        ..ManagerConfig::default()
+    }
+}
+
+fn unit_paths(options: &Options, run: &str) -> Vec<String> {
+    let home = std::env::var("HOME").unwrap_or_else(|_| "/".into());
+    let variable =
+        |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| format!("{home}/{default}"));
+    let scope = if options.user {
+        let dirs = std::env::var("XDG_DATA_DIRS").unwrap_or_else(|_| "/usr/local/share:/usr/share".into());
+        Scope::User {
+            config_home: variable("XDG_CONFIG_HOME", ".config"),
+            data_home: variable("XDG_DATA_HOME", ".local/share"),
+            data_dirs: dirs.split(':').map(str::to_owned).collect(),
+        }
+    } else {
+        Scope::System
+    };
+    search_path(&scope, run, std::env::var("SYSTEMD_UNIT_PATH").ok().as_deref())
+}
+
+fn bus_address(options: &Options, run: &str) -> String {
+    if options.user { format!("{run}/bus") } else { format!("{run}/dbus/system_bus_socket") }
+}
+
+impl Shell {
+    /// Wait for everything that is always there.
+    fn listen(&mut self) -> Result<(), StartError> {
+        let read = Interest::READ;
+        self.reactor.add(&self.notify, Token::Notify, Priority::Notify, read)?;
+        self.reactor.add(self.signals.fd(), Token::Signals, Priority::Exit, read)?;
+        for timer in &self.timers {
+            self.reactor.add(timer.fd(), Token::Timer(timer.clock()), Priority::Timer, read)?;
+        }
+        self.reactor.add(self.clock_watch.fd(), Token::ClockWatch, Priority::Timer, read)?;
+        if let Some(watch) = self.cgroups.as_ref().and_then(Cgroups::watch_fd) {
+            self.reactor.add(watch, Token::Cgroups, Priority::Cgroup, read)?;
+        }
+        self.reactor.add(self.watches.fd(), Token::Paths, Priority::Kernel, read)?;
+        self.reactor.add(self.mounts.fd(), Token::Mounts, Priority::Kernel, Interest::URGENT)?;
+        if let Some(swaps) = &self.swaps {
+            self.reactor.add(swaps.fd(), Token::Swaps, Priority::Kernel, Interest::URGENT)?;
+        }
+        if let Some(private) = &self.clients.listener {
+            self.reactor.add(private, Token::PrivateSocket, Priority::Client, read)?;
+        }
+        Ok(())
+    }
+
+    /// A start from nothing: generators, units, the first transaction.
+    fn first_boot(&mut self) -> Result<(), StartError> {
+        let release = self.host.host.os_release_fields();
+        let name = release.get("PRETTY_NAME").map_or("Linux", String::as_str).to_owned();
+        self.console.always(&format!(
+            "runstead {} running in {} mode\r\n\r\nWelcome to {name}!\r\n",
+            env!("CARGO_PKG_VERSION"),
+            if self.options.user { "user" } else { "system" }
+        ));
+        self.host.stamps.generators_start = stamp();
+        let generators = self.generators_to_run();
+        for failure in generators.run()? {
+            self.complain(4, &format!("generator {failure}"));
+        }
+        self.host.stamps.generators_finish = stamp();
+        self.loader.borrow_mut().refresh();
+        self.read_mount_table();
+        self.read_swap_table();
+        let target = self.options.unit.as_deref().unwrap_or("default.target");
+        let target = UnitName::parse(target).or_else(|_| UnitName::parse("default.target"))?;
+        self.pending.push_back(Event::Boot { target });
+        Ok(())
+    }
+
+    /// The generators of this manager, and what they are told (systemd.generator(7)).
+    pub(crate) fn generators_to_run(&self) -> Generators {
+        let identity = &self.host.host.identity;
+        let mut environment = vec![
+            ("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin".to_owned()),
+            ("SYSTEMD_SCOPE".to_owned(), if self.options.user { "user" } else { "system" }.to_owned()),
+            ("SYSTEMD_IN_INITRD".to_owned(), "0".to_owned()),
+            ("SYSTEMD_FIRST_BOOT".to_owned(), u8::from(identity.first_boot).to_string()),
+            ("SYSTEMD_ARCHITECTURE".to_owned(), identity.architecture.to_owned()),
+        ];
+        if !identity.virtualization.is_empty() {
+            let kind = if self.host.container() { "container" } else { "vm" };
+            let name = identity.virtualization.as_str();
+            environment.push(("SYSTEMD_VIRTUALIZATION".to_owned(), format!("{kind}:{name}")));
+        }
+        if let Some(container) = &identity.container {
+            environment.push(("container".to_owned(), container.clone()));
+        }
+        if self.options.user {
+            environment
+                .extend(std::env::vars().filter(|(name, _)| name == "HOME" || name == "XDG_RUNTIME_DIR"));
+            Generators::user(&self.host.run_root, environment)
+        } else {
+            Generators::system(&self.host.run_root, environment)
+        }
+    }
+
+    /// `daemon-reload`: generators run beside the loop; `generator_exited` goes on.
+    pub(crate) fn run_generators(&mut self) {
+        self.host.stamps.generators_start = stamp();
+        match self.generators_to_run().start() {
+            Ok(running) if running.done() => self.generators_done(running),
+            Ok(running) => self.generators = Some(running),
+            Err(error) => {
+                self.complain(4, &format!("generators cannot be run: {error}"));
+                self.generators_done(generators::Running::default());
+            }
+        }
+    }
+
+    /// A child ended: whether it was a generator.
+    pub(crate) fn generator_exited(&mut self, pid: i32, exit: runstead_core::engine::event::Exit) -> bool {
+        let Some(running) = &mut self.generators else { return false };
+        let good = exit == runstead_core::engine::event::Exit::Status(0);
+        if !running.ended(pid, good, &format!("{exit:?}")) {
+            return false;
+        }
+        if running.done()
+            && let Some(running) = self.generators.take()
+        {
+            self.generators_done(running);
+        }
+        true
+    }
+
+    fn generators_done(&mut self, running: generators::Running) {
+        for failure in running.failures {
+            self.complain(4, &format!("generator {failure}"));
+        }
+        self.generators_to_run().tidy();
+        self.host.stamps.generators_finish = stamp();
+        let _ = self.host.run_tree.write("systemd/systemd-units-load", b"", 0o444);
+        self.loader.borrow_mut().refresh();
+        self.pending.push_back(Event::GeneratorsDone);
+    }
+
+    /// Take what the image before held.
+    fn take_over(&mut self, inherited: Inherited) {
+        for (id, fd) in inherited.fds {
+            self.fds.put(id, fd);
+        }
+        for (id, peer) in inherited.peers {
+            self.add_peer(id, peer);
+        }
+        self.bus.restore(&inherited.shell);
+        self.calls.resume_after(inherited.shell.calls);
+        self.inherited_records = inherited.engine;
+        self.in_flight = inherited.in_flight;
+    }
+
+    /// Go on where the image before was.
+    fn resume(&mut self, reason: &str) {
+        let records = std::mem::take(&mut self.inherited_records);
+        self.restore_engine(&records);
+        if reason != "reexec" {
+            let during = self.in_flight.take().unwrap_or_else(|| "nothing".to_owned());
+            self.complain(
+                1,
+                &format!("the manager crashed ({reason}) while it handled {during}; it goes on"),
+            );
+        }
+        self.read_mount_table();
+        self.read_swap_table();
+        self.read_children();
+    }
+}

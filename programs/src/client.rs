@@ -1,0 +1,113 @@
+//! A small synchronous client of the manager's private socket, for the live display.
+use runstead_wire::dbus::auth::ClientAuth;
+use runstead_wire::dbus::{Connection, Kind, Limits, Message};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A connection to `RUNROOT/systemd/private`.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    connection: Connection,
+    signals: Vec<Message>,
+}
+
+/// One line of `ListUnits`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitLine {
+    /// Unit name.
+    pub name: String,
+    /// Its description.
+    pub description: String,
+    /// `active`, `failed` ...
+    pub active: String,
+    /// `running`, `waiting` ...
+    pub sub: String,
+    /// Number of its job, 0 for none.
+    pub job: u32,
+}
+
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+
+impl Client {
+    /// Connect.
+    pub fn connect(socket: &Path) -> io::Result<Client> {
+        let stream = UnixStream::connect(socket)?;
+        let connection = Connection::client(ClientAuth::external(false), Limits::default());
+        Ok(Client { stream, connection, signals: Vec::new() })
+    }
+
+    /// Call a method of the manager and wait for its answer.
+    pub fn call(&mut self, member: &str, wait: Duration) -> io::Result<Message> {
+        let call = Message::method_call(None, runstead_api::systemd1::MANAGER_PATH, MANAGER, member);
+        let serial = self.connection.send(&call).map_err(io::Error::other)?;
+        let end = Instant::now() + wait;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            let Some(message) = self.receive(left)? else { break };
+            if message.reply_serial() == Some(serial) {
+                return match message.kind() {
+                    Kind::Error => {
+                        Err(io::Error::other(message.error_text().unwrap_or("refused").to_owned()))
+                    }
+                    _ => Ok(message),
+                };
+            }
+            self.signals.push(message);
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer to {member}")))
+    }
+
+    /// All units.
+    pub fn units(&mut self) -> io::Result<Vec<UnitLine>> {
+        let reply = self.call("ListUnits", Duration::from_secs(5))?;
+        read_units(&reply).map_err(io::Error::other)
+    }
+
+    /// Send what is queued, then wait for a message.
+    fn receive(&mut self, wait: Duration) -> io::Result<Option<Message>> {
+        let end = Instant::now() + wait;
+        loop {
+            if let Some(message) = self.connection.next_message() {
+                return message.map(Some).map_err(io::Error::other);
+            }
+            while self.connection.wants_write() {
+                let count = self.stream.write(self.connection.outgoing().bytes)?;
+                self.connection.advance_written(count);
+            }
+            let Some(left) = end.checked_duration_since(Instant::now()) else { return Ok(None) };
+            self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+            let mut buffer = [0; 16384];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    self.connection.feed(&buffer[..count], []).map_err(io::Error::other)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn read_units(reply: &Message) -> Result<Vec<UnitLine>, runstead_wire::dbus::Error> {
+    let mut body = reply.body_reader();
+    let mut units = Vec::new();
+    body.enter_array("(ssssssouso)")?;
+    while body.has_more() {
+        body.enter_struct()?;
+        let (name, description) = (body.str()?.to_owned(), body.str()?.to_owned());
+        let _load = body.str()?;
+        let (active, sub) = (body.str()?.to_owned(), body.str()?.to_owned());
+        let _following = body.str()?;
+        body.object_path()?;
+        let job = body.u32()?;
+        body.str()?;
+        body.object_path()?;
+        body.exit()?;
+        units.push(UnitLine { name, description, active, sub, job });
+    }
+    body.exit()?;
+    Ok(units)
+}
