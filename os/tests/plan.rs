@@ -12,6 +12,16 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// These tests need root: without it they say so and do nothing.
+fn is_root() -> bool {
+    let uid = rustix::process::geteuid();
+    if !uid.is_root() {
+        println!("skipped: needs root");
+        assert_ne!(uid.as_raw(), 0);
+    }
+    uid.is_root()
+}
+
 struct World {
     dir: PathBuf,
     facts: SpawnFacts,
@@ -128,6 +138,9 @@ impl Drop for World {
 
 #[test]
 fn a_user_with_groups_limits_and_directories() {
+    if !is_root() {
+        return;
+    }
     let world = World::new()
         .user("someone", 61000)
         .with(ids::RUNTIME_DIRECTORY, rows(&[&["a/b", "link", ""]]))
@@ -150,6 +163,9 @@ fn a_user_with_groups_limits_and_directories() {
 
 #[test]
 fn the_file_system_is_as_read_only_as_asked() {
+    if !is_root() {
+        return;
+    }
     let world = World::new().with(ids::PROTECT_SYSTEM, word(ids::PROTECT_SYSTEM, "strict"));
     let run = world.facts.run_root.clone();
     let out = world
@@ -163,6 +179,9 @@ fn the_file_system_is_as_read_only_as_asked() {
 
 #[test]
 fn homes_devices_and_temporary_directories_are_private() {
+    if !is_root() {
+        return;
+    }
     let mut world = World::new()
         .with(ids::PROTECT_HOME, word(ids::PROTECT_HOME, "yes"))
         .with(ids::PRIVATE_DEVICES, Value::Bool(true))
@@ -187,6 +206,9 @@ fn homes_devices_and_temporary_directories_are_private() {
 
 #[test]
 fn binds_and_temporary_file_systems() {
+    if !is_root() {
+        return;
+    }
     let world = World::new()
         .with(ids::TEMPORARY_FILE_SYSTEM, rows(&[&["/var", "ro"]]))
         .with(ids::BIND_READ_ONLY_PATHS, rows(&[&["/etc/passwd", "/var/x/y", "", "rbind"]]))
@@ -197,6 +219,9 @@ fn binds_and_temporary_file_systems() {
 
 #[test]
 fn a_missing_path_fails_the_unit() {
+    if !is_root() {
+        return;
+    }
     let world = World::new().with(ids::BIND_PATHS, rows(&[&["/nonexistent", "/mnt", "", "rbind"]]));
     let (_, status, result) = world.outcome("true");
     let ExecResult::Failed(error) = result else { panic!("{result:?}") };
@@ -205,6 +230,9 @@ fn a_missing_path_fails_the_unit() {
 
 #[test]
 fn credentials_are_the_users_alone() {
+    if !is_root() {
+        return;
+    }
     let mut world =
         World::new().user("someone", 61000).with(ids::SET_CREDENTIAL, rows(&[&["secret", "aGk="]]));
     world.facts.credentials = vec![Credential { name: "secret".into(), bytes: b"hi\n".to_vec() }];
@@ -214,6 +242,9 @@ fn credentials_are_the_users_alone() {
 
 #[test]
 fn dynamic_users_have_private_state() {
+    if !is_root() {
+        return;
+    }
     let mut world = World::new()
         .with(ids::DYNAMIC_USER, Value::Bool(true))
         .with(ids::STATE_DIRECTORY, rows(&[&["dyn", "", ""]]));
@@ -227,6 +258,9 @@ fn dynamic_users_have_private_state() {
 
 #[test]
 fn capabilities_stay_as_asked() {
+    if !is_root() {
+        return;
+    }
     let net_bind = 1u64 << 10;
     let world = World::new()
         .user("someone", 61000)
@@ -245,6 +279,9 @@ fn capabilities_stay_as_asked() {
 
 #[test]
 fn networks_are_private() {
+    if !is_root() {
+        return;
+    }
     let world =
         World::new().with(ids::PRIVATE_NETWORK, Value::Bool(true)).with(ids::PRIVATE_IPC, Value::Bool(true));
     assert_eq!(

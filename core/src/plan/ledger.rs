@@ -29,7 +29,8 @@ const SKIPPED: [(DirectiveId, &str, &str); 18] = [
 ];
 
 /// What decides which file runs, as whom, or on which data, and is not there yet.
-const REFUSED: [(DirectiveId, &str, ExitStatus); 9] = [
+const REFUSED: [(DirectiveId, &str, ExitStatus); 10] = [
+    (ids::PAM_NAME, "PAMName", ExitStatus::Pam),
     (ids::ROOT_IMAGE, "RootImage", ExitStatus::Namespace),
     (ids::ROOT_EPHEMERAL, "RootEphemeral", ExitStatus::Namespace),
     (ids::EXTENSION_DIRECTORIES, "ExtensionDirectories", ExitStatus::Namespace),

@@ -145,7 +145,7 @@ pub enum Op {
         /// The socket.
         path: String,
         /// What the journal wants to know first.
-        header: Vec<u8>,
+        header: String,
         /// Connect as this user and group, so that the journal knows whose lines these are.
         as_user: Option<(u32, u32)>,
     },

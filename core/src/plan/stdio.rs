@@ -180,7 +180,7 @@ fn journal(b: &mut Builder, target: i32, word: &str, setting: &'static str, exit
         flag(word.ends_with("+console")),
     );
     let as_user = (b.changes_user() && b.user().is_some() && b.facts.kernel.setuid).then(|| b.owner());
-    let op = Op::JournalStream { target, path, header: header.into_bytes(), as_user };
+    let op = Op::JournalStream { target, path, header, as_user };
     b.fail(op, setting, exit);
 }
 

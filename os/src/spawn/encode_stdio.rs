@@ -45,13 +45,13 @@ pub(super) fn encode(asm: &mut Assembler, op: &Op, layout: &FdLayout) -> bool {
 }
 
 /// Connect, announce, keep; where that fails, open `/dev/null` in its stead.
-fn journal(asm: &mut Assembler, target: i32, path: &str, header: &[u8], as_user: Option<(u32, u32)>) {
+fn journal(asm: &mut Assembler, target: i32, path: &str, header: &str, as_user: Option<(u32, u32)>) {
     let mut address = (libc::AF_UNIX as u16).to_ne_bytes().to_vec();
     address.extend_from_slice(path.as_bytes());
     address.push(0);
     let length = N(address.len() as u64);
     let address = asm.aligned(&address);
-    let content = asm.bytes(header);
+    let content = asm.bytes(header.as_bytes());
     let kind = N((libc::SOCK_STREAM | libc::SOCK_CLOEXEC) as u64);
     let size = asm.aligned(&(8i32 << 20).to_ne_bytes());
     let null = asm.string("/dev/null");

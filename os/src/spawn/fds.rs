@@ -5,7 +5,9 @@
 use super::assemble::{Arg, Assembler, signed};
 use crate::sys::program::{Policy, special};
 use runstead_core::plan::{Fd, Op, Plan};
-use std::collections::BTreeMap;
+use rustix::io::Errno;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
 
 use Arg::N;
 
@@ -17,31 +19,47 @@ const LISTEN_FDS_START: i32 = 3;
 /// Numbers of the manager's descriptors and where they are moved.
 #[derive(Debug)]
 pub(super) struct FdLayout {
+    /// Where the plan's descriptors are when the child begins, if that is not where the plan says.
+    copies: BTreeMap<i32, i32>,
     moved: BTreeMap<i32, i32>,
     high: i32,
+    pipe: i32,
+}
+
+/// The manager's descriptors that a plan names.
+pub(super) fn plan_fds(plan: &Plan) -> BTreeSet<i32> {
+    let mut used = BTreeSet::new();
+    for step in &plan.steps {
+        match &step.op {
+            Op::PlaceFds { fds, .. } => used.extend(fds),
+            Op::DupStdio { from: Fd::Manager(fd), .. } | Op::WaitHangup { fd, .. } => {
+                used.insert(*fd);
+            }
+            _ => {}
+        }
+    }
+    used
+}
+
+/// A copy of a descriptor by number, close-on-exec.
+pub(super) fn duplicate(fd: i32) -> Result<OwnedFd, Errno> {
+    crate::sys::clone::duplicate(fd)
 }
 
 impl FdLayout {
-    /// For a plan and the descriptors the spawn itself needs.
-    pub(super) fn new(plan: &Plan, own: &[i32]) -> Self {
-        let mut used: Vec<i32> = own.to_vec();
-        let mut placed = 0;
-        for step in &plan.steps {
-            match &step.op {
-                Op::PlaceFds { fds, .. } => {
-                    placed = fds.len() as i32;
-                    used.extend(fds);
-                }
-                Op::DupStdio { from: Fd::Manager(fd), .. } | Op::WaitHangup { fd, .. } => used.push(*fd),
-                _ => {}
-            }
-        }
-        used.sort_unstable();
-        used.dedup();
+    /// For a plan, the write end of the spawn's own pipe, and copies that stand for the plan's descriptors.
+    pub(super) fn new(plan: &Plan, pipe: i32, copies: BTreeMap<i32, i32>) -> Self {
+        let placed = plan.steps.iter().find_map(|step| match &step.op {
+            Op::PlaceFds { fds, .. } => Some(fds.len() as i32),
+            _ => None,
+        });
+        let mut used: BTreeSet<i32> =
+            plan_fds(plan).into_iter().map(|fd| copies.get(&fd).copied().unwrap_or(fd)).collect();
+        used.insert(pipe);
         let greatest = used.last().copied().unwrap_or(0);
-        let high = (greatest + 1).max(LISTEN_FDS_START + placed + 1);
+        let high = (greatest + 1).max(LISTEN_FDS_START + placed.unwrap_or(0) + 1);
         let moved = used.iter().zip(high..).map(|(from, to)| (*from, to)).collect();
-        FdLayout { moved, high }
+        FdLayout { copies, moved, high, pipe }
     }
 
     /// Close what is not used, from above so that an unshared table is copied as short as it can be; move the rest.
@@ -61,6 +79,11 @@ impl FdLayout {
             }
             end = (fd as u64).saturating_sub(1);
         }
+        if unshare {
+            // Tells the manager that it may close what it held for us.
+            let byte = asm.bytes(b".");
+            asm.call(libc::SYS_write, &[signed(self.pipe), byte, N(1)]);
+        }
         for (from, to) in &self.moved {
             asm.call(libc::SYS_dup3, &[signed(*from), signed(*to), N(libc::O_CLOEXEC as u64)]);
         }
@@ -72,7 +95,8 @@ impl FdLayout {
 
     /// The child's number of a descriptor that a step names.
     pub(super) fn get(&self, fd: i32) -> i32 {
-        self.moved.get(&fd).copied().unwrap_or(fd)
+        let begins = self.copies.get(&fd).copied().unwrap_or(fd);
+        self.moved.get(&begins).copied().unwrap_or(begins)
     }
 
     /// Put descriptors at 3 and up, close-on-exec cleared.

@@ -14,15 +14,17 @@ mod fds;
 pub use clean_up::clean_up;
 
 use crate::process::start_time;
-use crate::sys::clone::{How, Made, clone_child};
+pub use crate::sys::clone::How;
+use crate::sys::clone::{Made, clone_child};
 use crate::sys::program::Program;
 use encode::{PROLOGUE, enable_join, encode};
-use fds::FdLayout;
+use fds::{FdLayout, duplicate, plan_fds};
 use runstead_core::plan::{ExitStatus, Plan};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// From this many open descriptors on the child starts with a shared table, which it cuts before it copies.
@@ -72,13 +74,15 @@ pub struct Child {
     /// Clock ticks after boot (proc_pid_stat(5)): with the PID it names the process. 0 when it is gone already.
     pub start_time: u64,
     pipe: OwnedFd,
+    /// Copies of what the child uses, while it may still share our descriptor table.
+    held: RefCell<Vec<OwnedFd>>,
     program: Program,
     settings: Vec<&'static str>,
 }
 
 impl Child {
-    /// Becomes readable (hangs up) when execve succeeded or the child ended: then ask [`Child::exec_result`] and
-    /// drop this value.
+    /// Becomes readable when execve succeeded or the child ended, and sometimes before: then ask
+    /// [`Child::exec_result`], and unless it is pending drop this value. Drop it, too, when the process is reaped.
     pub fn exec_pipe(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
     }
@@ -93,8 +97,13 @@ impl Child {
         }
         match rustix::io::read(&self.pipe, &mut [0u8; 1]) {
             Err(_) => ExecResult::Pending,
+            // The child has a table of its own now.
+            Ok(1..) => {
+                self.held.borrow_mut().clear();
+                self.exec_result()
+            }
             Ok(0) if report_again(&self.program) => self.exec_result(),
-            Ok(_) => ExecResult::Done(
+            Ok(0) => ExecResult::Done(
                 report.weakened.into_iter().map(|(step, errno)| (setting(step), errno)).collect(),
             ),
         }
@@ -127,14 +136,32 @@ pub struct Options {
 }
 
 impl Spawner {
+    /// A spawner that tries this way first (what an earlier image of the manager learnt).
+    pub fn starting_with(how: How) -> Self {
+        Spawner { how: Cell::new(how) }
+    }
+
     /// Make the child. It fails here only when there is no child; what fails in the child comes by its exit status and
     /// [`Child::exec_result`].
     pub fn spawn(&self, plan: &Plan, options: Options) -> Result<Child, SpawnError> {
         let (pipe, write_end) =
             pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(|errno| no_child("fork", errno))?;
         let share = options.open_fds >= SHARE_FILES_FROM;
-        let layout = FdLayout::new(plan, &[write_end.as_raw_fd()]);
+        // While the table is shared, closing a descriptor here would close it for the child: it gets copies.
+        let mut held = Vec::new();
+        let mut copies = BTreeMap::new();
+        if share {
+            for fd in plan_fds(plan) {
+                let copy = duplicate(fd).map_err(|errno| no_child("fork", errno))?;
+                copies.insert(fd, copy.as_raw_fd());
+                held.push(copy);
+            }
+        }
+        let layout = FdLayout::new(plan, write_end.as_raw_fd(), copies);
         let mut encoded = encode(plan, &layout, share).ok_or_else(|| no_child("fork", Errno::TOOBIG))?;
+        if share {
+            held.push(write_end);
+        }
         let cgroup = match &plan.cgroup {
             Some(path) => Some(
                 open(path.as_str(), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
@@ -151,7 +178,7 @@ impl Spawner {
             let program =
                 Program::new(&encoded.code, &encoded.data).map_err(|errno| no_child("fork", errno))?;
             match clone_child(&program, cgroup.as_ref().map(AsFd::as_fd), share, how) {
-                Ok(made) => return Ok(child_of(made, plan, pipe, program)),
+                Ok(made) => return Ok(child_of(made, plan, pipe, held, program)),
                 Err(errno) if is_refusal(errno) && next_way(how).is_some() => {
                     self.how.set(next_way(how).unwrap_or(How::Fork));
                 }
@@ -167,12 +194,13 @@ impl Spawner {
     }
 }
 
-fn child_of(made: Made, plan: &Plan, pipe: OwnedFd, program: Program) -> Child {
+fn child_of(made: Made, plan: &Plan, pipe: OwnedFd, held: Vec<OwnedFd>, program: Program) -> Child {
     Child {
         pid: made.pid,
         pidfd: made.pidfd,
         start_time: start_time(made.pid).unwrap_or(0),
         pipe,
+        held: RefCell::new(held),
         program,
         settings: plan.steps.iter().map(|step| step.setting).collect(),
     }

@@ -95,3 +95,12 @@ pub fn clone_child(
     let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
     Ok(Made { pid: result as i32, pidfd, how })
 }
+
+/// A copy of a descriptor known by number only, close-on-exec. A number that is not open gives `EBADF`.
+pub fn duplicate(fd: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: the borrow ends with this call, which checks the number; what comes back is owned by nobody else.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    let copy = super::check(copy)?;
+    // SAFETY: a fresh descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}

@@ -1,0 +1,299 @@
+//! Steps of a spawn plan that `plan.rs` does not reach by settings, each once against the kernel.
+use runstead_core::plan::{ExitStatus, OnError, Op, Plan, Slot, Step, Text};
+use runstead_os::spawn::{Child, ExecResult, How, Options, Spawner};
+use rustix::event::{PollFd, PollFlags, poll};
+use std::fs;
+use std::io::Read as _;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+fn scratch(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("runstead-steps-{}-{name}", std::process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+fn step(op: Op) -> Step {
+    Step { op, setting: "Test", on_error: OnError::Fail(ExitStatus::Chown) }
+}
+
+fn plan(out: &str, ops: Vec<Op>, script: &str, envp: Vec<Text>) -> Plan {
+    let open = Op::OpenStdio { target: 1, path: out.into(), flags: 0o1 | 0o100 | 0o2000, mode: 0o600 };
+    let argv = ["sh", "-c", script].map(Text::from).to_vec();
+    let exec = Op::Exec { paths: vec!["/bin/sh".into()], argv, envp };
+    let steps = std::iter::once(open).chain(ops).chain([exec]).map(step).collect();
+    Plan { steps, ..Plan::default() }
+}
+
+fn finish(child: &Child) -> (i32, ExecResult) {
+    let pipe = child.exec_pipe();
+    let mut result = ExecResult::Pending;
+    while result == ExecResult::Pending {
+        poll(&mut [PollFd::new(&pipe, PollFlags::IN)], None).unwrap();
+        result = child.exec_result();
+    }
+    let pid = rustix::process::Pid::from_raw(child.pid).unwrap();
+    let waited = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty()).unwrap();
+    (waited.unwrap().1.exit_status().unwrap_or(-1), result)
+}
+
+/// Run a shell after these steps.
+fn run(name: &str, ops: Vec<Op>, script: &str, envp: Vec<Text>) -> String {
+    let dir = scratch(name);
+    let out = dir.join("out");
+    let plan = plan(out.to_str().unwrap(), ops, script, envp);
+    let child = Spawner::default().spawn(&plan, Options::default()).unwrap();
+    let (status, result) = finish(&child);
+    let output = fs::read_to_string(&out).unwrap_or_default();
+    assert_eq!((status, result), (0, ExecResult::Done(vec![])), "{output}");
+    fs::remove_dir_all(&dir).unwrap();
+    output
+}
+
+/// Tests of steps that need privileges say why they do nothing without.
+fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        println!("skipped: this step needs root");
+        assert_ne!(rustix::process::geteuid().as_raw(), 0);
+    }
+    root
+}
+
+#[test]
+fn scheduling() {
+    let ops = vec![
+        Op::Scheduler { policy: 3, priority: 0, nice: 7, reset_on_fork: true },
+        Op::IoPriority(3 << 13),
+        Op::CpuAffinity(vec![1, 0, 0, 0, 0, 0, 0, 0]),
+        Op::NumaPolicy { policy: 4, nodes: vec![] },
+        Op::Prctl([29, 4242, 0, 0, 0]),
+        Op::Personality(0x0040000),
+        Op::Rlimit { resource: 4, soft: 0, hard: u64::MAX },
+        Op::WriteFile { path: "/proc/self/oom_score_adj".into(), bytes: b"77".to_vec() },
+    ];
+    let script = "exec cut -d' ' -f19,41 /proc/self/stat; ";
+    assert_eq!(run("sched", ops.clone(), script, vec![]), "7 3\n");
+    let script = "grep Cpus_allowed_list /proc/self/status | tr -d '\\t'; cat /proc/$$/timerslack_ns /proc/$$/personality \
+                  /proc/self/oom_score_adj; ionice -p $$; ulimit -c";
+    let out = run("sched2", ops, script, vec!["PATH=/bin:/usr/bin".into()]);
+    assert_eq!(out, "Cpus_allowed_list:0\n4242\n00040000\n77\nidle\n0\n");
+}
+
+#[test]
+fn journal_stream_and_its_variable() {
+    let dir = scratch("journal");
+    let path = dir.join("stdout").to_str().unwrap().to_owned();
+    let listener = UnixListener::bind(&path).unwrap();
+    let header = "id\nunit\n30\n1\n0\n0\n0\n".to_owned();
+    let op = Op::JournalStream { target: 2, path: path.clone(), header, as_user: None };
+    let envp = vec![Text::slot("JOURNAL_STREAM=", Slot::JournalStream), "Z=1".into()];
+    let script = "echo $JOURNAL_STREAM; stat -L -c %d:%i /proc/$$/fd/2; echo line >&2";
+    let out = run("journal-run", vec![op], script, envp.clone());
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[0], lines[1]);
+    let mut text = String::new();
+    listener.accept().unwrap().0.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "id\nunit\n30\n1\n0\n0\n0\nline\n");
+    // Nobody listens: /dev/null stands in, and the variable is not there.
+    let op = Op::JournalStream { target: 2, path: format!("{path}x"), header: String::new(), as_user: None };
+    let out = run("no-journal", vec![op], "readlink /proc/$$/fd/2; echo ${JOURNAL_STREAM-none}$Z", envp);
+    assert_eq!(out, "/dev/null\nnone1\n");
+    fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn journal_streams_of_users_are_theirs() {
+    if !is_root() {
+        return;
+    }
+    let dir = scratch("journal-user");
+    fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = dir.join("stdout");
+    let listener = UnixListener::bind(&path).unwrap();
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    let op = Op::JournalStream { target: 2, path, header: "h\n".into(), as_user: Some((61000, 61001)) };
+    assert_eq!(run("journal-ids", vec![op], "id -u", vec!["PATH=/bin:/usr/bin".into()]), "0\n");
+    let (stream, _) = listener.accept().unwrap();
+    let peer = rustix::net::sockopt::socket_peercred(&stream).unwrap();
+    assert_eq!((peer.uid.as_raw(), peer.gid.as_raw()), (61000, 61001));
+    fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn data_keyring_session_and_files() {
+    let dir = scratch("files");
+    let at = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    let ops = vec![
+        Op::Setsid,
+        Op::DataStdin { bytes: b"hello\n".to_vec() },
+        Op::Keyring { shared: false, invocation: vec![7; 16] },
+        Op::Umask(0),
+        Op::Mkdir { path: at("d"), mode: 0o711 },
+        Op::Mkdir { path: at("d"), mode: 0o711 },
+        Op::MakeFile { path: at("d/f"), bytes: b"x".to_vec(), mode: 0o440, owner: None },
+        Op::Chown { path: at("d/f"), uid: 0, gid: 0, mode: Some(0o444) },
+        Op::SetXattr { path: at("d/f"), name: "trusted.a".into(), value: b"v".to_vec() },
+        Op::Symlink { target: "d/f".into(), path: at("l") },
+        Op::Symlink { target: "d/f".into(), path: at("l") },
+        Op::Rename { from: at("d"), to: at("e") },
+        Op::Rename { from: at("none"), to: at("e2") },
+        Op::Chdir { path: at("e") },
+    ];
+    if !is_root() {
+        return;
+    }
+    let script = "cat; stat -c '%n %a' . f; readlink ../l; test $(cut -d' ' -f6 /proc/$$/stat) = $$ && echo leader; \
+                  grep -q invocation_id /proc/keys && echo key";
+    assert_eq!(
+        run("files-run", ops, script, vec!["PATH=/bin:/usr/bin".into()]),
+        "hello\n. 711\nf 444\nd/f\nleader\nkey\n"
+    );
+    fs::remove_dir_all(&dir).unwrap();
+    let wrong = vec![Op::Symlink { target: "other".into(), path: "/proc/self/exe".into() }];
+    let plan = plan("/dev/null", wrong, "true", vec![]);
+    let child = Spawner::default().spawn(&plan, Options::default()).unwrap();
+    assert_eq!(finish(&child).0, 235);
+}
+
+#[test]
+fn owners_of_whole_trees() {
+    if !is_root() {
+        return;
+    }
+    let dir = scratch("owner");
+    let tree = dir.join("tree");
+    fs::create_dir_all(tree.join("a/b")).unwrap();
+    fs::write(tree.join("a/b/f"), "").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", tree.join("link")).unwrap();
+    let path = tree.to_str().unwrap().to_owned();
+    let op = Op::OwnedDirectory { path, mode: 0o750, uid: 61000, gid: 61001, deep: true };
+    run("owner-run", vec![op], "true", vec![]);
+    use std::os::unix::fs::MetadataExt as _;
+    for name in ["", "a", "a/b", "a/b/f", "link"] {
+        let found = fs::symlink_metadata(tree.join(name)).unwrap();
+        assert_eq!((found.uid(), found.gid()), (61000, 61001), "{name}");
+    }
+    assert_eq!(fs::metadata("/etc/passwd").unwrap().uid(), 0);
+    fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn terminals() {
+    let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
+    let master = rustix::pty::openpt(flags).unwrap();
+    rustix::pty::unlockpt(&master).unwrap();
+    let path = rustix::pty::ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let ops = vec![
+        Op::Setsid,
+        Op::ResetTty { path: path.clone(), reset: true, vhangup: false, size: (33, 44) },
+        Op::OpenStdio { target: 0, path: path.clone(), flags: 0o2 | 0o400, mode: 0 },
+        Op::ControllingTty { force: true },
+        Op::ChownTty { uid: rustix::process::geteuid().as_raw() },
+    ];
+    let out = run(
+        "tty",
+        ops,
+        "tty; stty size; stat -c %a $(tty); echo x > /dev/tty",
+        vec!["PATH=/bin:/usr/bin".into()],
+    );
+    assert_eq!(out, format!("{path}\n33 44\n620\n"));
+}
+
+#[test]
+fn a_weakened_step_is_reported_and_the_next_runs() {
+    let mut plan = plan("/dev/null", vec![Op::Chdir { path: "/nonexistent".into() }], "exit 4", vec![]);
+    plan.steps[1].on_error = OnError::Weaken;
+    plan.steps[1].setting = "Hardening";
+    let child = Spawner::default().spawn(&plan, Options::default()).unwrap();
+    assert_eq!(finish(&child), (4, ExecResult::Done(vec![("Hardening", 2)])));
+}
+
+#[test]
+fn waits_for_a_hangup_without_blocking_the_caller() {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    let wait = Op::WaitHangup { fd: read.as_raw_fd(), timeout: 10_000 };
+    let plan = plan("/dev/null", vec![wait], "true", vec![]);
+    let child = Spawner::default().spawn(&plan, Options::default()).unwrap();
+    assert_eq!(child.exec_result(), ExecResult::Pending);
+    drop(write);
+    assert_eq!(finish(&child), (0, ExecResult::Done(vec![])));
+}
+
+#[test]
+fn children_are_made_in_their_cgroup_by_every_way() {
+    if !is_root() {
+        return;
+    }
+    let base = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let Some(root) = base.lines().find(|l| l.contains(" - cgroup2 ")).and_then(|l| l.split(' ').nth(4))
+    else {
+        println!("skipped: no cgroup2 here");
+        return;
+    };
+    let cgroup = format!("{root}/runstead-steps-{}", std::process::id());
+    if let Err(error) = fs::create_dir(&cgroup) {
+        println!("skipped: {error}");
+        assert!(error.raw_os_error().is_some());
+        return;
+    }
+    for how in [How::IntoCgroup, How::Clone3, How::Clone, How::Fork] {
+        let dir = scratch("cgroup");
+        let out = dir.join("out").to_str().unwrap().to_owned();
+        let mut plan = plan(&out, vec![Op::JoinCgroup], "cat /proc/self/cgroup", vec![]);
+        plan.cgroup = Some(cgroup.clone());
+        let spawner = Spawner::starting_with(how);
+        let child = spawner.spawn(&plan, Options { open_fds: 5000 }).unwrap();
+        assert_eq!(finish(&child).0, 0);
+        assert_eq!(child.pidfd.is_some(), how != How::Fork);
+        let line = fs::read_to_string(&out).unwrap();
+        assert!(line.contains(&format!("/runstead-steps-{}", std::process::id())), "{how:?}: {line}");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+    fs::remove_dir(&cgroup).unwrap();
+    let mut plan = plan("/dev/null", vec![], "true", vec![]);
+    plan.cgroup = Some(cgroup);
+    let error = Spawner::default().spawn(&plan, Options::default()).unwrap_err();
+    assert_eq!((error.exit_status, error.errno), (219, 2));
+}
+
+#[test]
+fn descriptors_of_the_manager_do_not_leak_and_its_table_stays() {
+    let files: Vec<fs::File> = (0..50).map(|_| fs::File::open("/dev/null").unwrap()).collect();
+    let dir = scratch("leak");
+    let out = dir.join("out").to_str().unwrap().to_owned();
+    let fds = vec![files[40].as_raw_fd(), files[3].as_raw_fd()];
+    let plan = plan(
+        &out,
+        vec![Op::PlaceFds { fds, nonblock: None }],
+        "ls /proc/$$/fd",
+        vec!["PATH=/bin:/usr/bin".into()],
+    );
+    let child = Spawner::default().spawn(&plan, Options { open_fds: 5000 }).unwrap();
+    assert_eq!(finish(&child).0, 0);
+    assert!(files.iter().all(|file| rustix::io::fcntl_getfd(file).is_ok()));
+    let listed = fs::read_to_string(&out).unwrap();
+    assert_eq!(listed, "0\n1\n2\n3\n4\n");
+    fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn namespaces_by_path_and_a_root_directory() {
+    if !is_root() {
+        return;
+    }
+    let own = fs::read_link("/proc/self/ns/net").unwrap();
+    let ops = vec![
+        Op::Setns { path: "/proc/self/ns/net".into(), kind: 0x4000_0000 },
+        Op::Unshare(0x0400_0000),
+        Op::Chroot { root: "/".into() },
+    ];
+    let out =
+        run("ns", ops, "readlink /proc/self/ns/net /proc/self/ns/uts", vec!["PATH=/bin:/usr/bin".into()]);
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[0], own.to_str().unwrap());
+    assert_ne!(lines[1], fs::read_link("/proc/self/ns/uts").unwrap().to_str().unwrap());
+}
