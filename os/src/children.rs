@@ -54,6 +54,12 @@ mod tests {
     use super::*;
     use std::process::Command;
 
+    /// Start a shell whose end nobody but the test waits for.
+    fn shell(script: &str) -> Pid {
+        let child = Command::new("sh").args(["-c", script]).spawn();
+        child.expect("sh").id().cast_signed()
+    }
+
     fn wait_for(pid: Pid) -> Ended {
         for _ in 0..2000 {
             if let Some(ended) = peek_pid(pid).expect("waitid") {
@@ -66,8 +72,7 @@ mod tests {
 
     #[test]
     fn peeked_children_stay_until_reaped() {
-        let child = Command::new("sh").args(["-c", "exit 7"]).spawn().expect("sh");
-        let pid = child.id().cast_signed();
+        let pid = shell("exit 7");
         let ended = wait_for(pid);
         assert_eq!(ended.exit, Exit::Status(7));
         assert_eq!(ended.comm.as_deref(), Some("sh"));
@@ -79,8 +84,7 @@ mod tests {
 
     #[test]
     fn signals_are_told_from_statuses() {
-        let child = Command::new("sh").args(["-c", "kill -TERM $$"]).spawn().expect("sh");
-        let pid = child.id().cast_signed();
+        let pid = shell("kill -TERM $$");
         assert_eq!(wait_for(pid).exit, Exit::Killed(libc::SIGTERM));
         assert_eq!(reap(pid).expect("waitid"), Some(Exit::Killed(libc::SIGTERM)));
     }

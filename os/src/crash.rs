@@ -33,10 +33,9 @@ pub fn install(log: &StateLog) -> Result<(), OsError> {
     sys::install(&FATAL).attempt("install", "crash handlers")?;
     // Executed by descriptor, the kernel would call us by its number.
     if let Some(name) = arguments.first().and_then(|path| path.to_bytes().rsplit(|&byte| byte == b'/').next())
+        && let Ok(name) = CString::new(name)
     {
-        if let Ok(name) = CString::new(name) {
-            let _ = rustix::thread::set_name(&name);
-        }
+        let _ = rustix::thread::set_name(&name);
     }
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -231,15 +231,12 @@ impl<T: Copy> Reactor<T> {
     }
 
     /// Like [`Reactor::wait`] without waiting, and only sources at least as urgent as `up_to`: lets a long round look
-    /// whether something more important came.
+    /// whether something more important came. Kernel tables are left for the next wait.
     pub fn peek(&mut self, up_to: Priority, ready: &mut Vec<Ready<T>>) -> Result<(), OsError> {
-        let before = ready.len();
-        self.wait(Some(Duration::ZERO), ready)?;
-        let mut index = 0;
-        ready.retain(|entry| {
-            index += 1;
-            index <= before || entry.priority <= up_to
-        });
+        for index in 0..=up_to as usize {
+            self.poll(Some(index), Some(Duration::ZERO))?;
+            ready.extend(self.buffer.iter().filter_map(|event| self.ready(event)));
+        }
         Ok(())
     }
 
@@ -329,6 +326,8 @@ mod tests {
         assert!(ready[0].read && !ready[0].hangup);
         drop(write);
         ready.clear();
+        reactor.peek(Priority::Timer, &mut ready).expect("peek");
+        assert!(ready.is_empty(), "less urgent sources are left alone");
         reactor.modify(&read, Interest::HANGUP).expect("modify");
         reactor.wait(Some(Duration::ZERO), &mut ready).expect("wait");
         assert!(ready[0].hangup);

@@ -21,10 +21,11 @@ fn put(log: &mut StateLog, key: &str, value: i32) {
 /// The first image: a child, a pipe, a new log.
 fn begin() -> StateLog {
     let mut log = StateLog::create().expect("log");
-    let child = std::process::Command::new("sleep").arg("1000").spawn().expect("sleep");
+    // It outlives this image: the last one ends it.
+    let child = std::process::Command::new("sleep").arg("1000").spawn().map(|child| child.id().cast_signed());
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("pipe");
     put(&mut log, "pid", std::process::id().cast_signed());
-    put(&mut log, "child", child.id().cast_signed());
+    put(&mut log, "child", child.expect("sleep"));
     put(&mut log, "read", read.as_raw_fd());
     put(&mut log, "write", write.as_raw_fd());
     put(&mut log, "round", 0);

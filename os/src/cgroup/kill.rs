@@ -29,10 +29,12 @@ impl Cgroups {
             Some(below) => format!("{path}/{}", below.trim_matches('/')),
             None => path.to_owned(),
         };
-        if spec.cgroup_signal == libc::SIGKILL && spec.spare.is_empty() && spec.value.is_none() {
-            if let Some(killed) = self.kill_at_once(&path, &done)? {
-                return Ok(reached + killed);
-            }
+        if spec.cgroup_signal == libc::SIGKILL
+            && spec.spare.is_empty()
+            && spec.value.is_none()
+            && let Some(killed) = self.kill_at_once(&path, &done)?
+        {
+            return Ok(reached + killed);
         }
         Ok(reached + self.signal_all(&path, spec, &mut done)?)
     }

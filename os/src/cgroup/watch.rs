@@ -101,10 +101,10 @@ impl Watch {
             match reader.next() {
                 Ok(event) if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => everything = true,
                 Ok(event) => {
-                    if let Some(path) = self.by_descriptor.get(&event.wd()) {
-                        if !touched.contains(path) {
-                            touched.push(Rc::clone(path));
-                        }
+                    if let Some(path) = self.by_descriptor.get(&event.wd())
+                        && !touched.contains(path)
+                    {
+                        touched.push(Rc::clone(path));
                     }
                 }
                 Err(Errno::AGAIN) => break,

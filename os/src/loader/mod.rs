@@ -78,10 +78,10 @@ impl Loader {
                 if known.insert(name, ()).is_some() {
                     continue;
                 }
-                if let Entry::Link(target) = entry {
-                    if let Some(target) = names::alias_target(&dir.path, name, target, is_search_dir) {
-                        self.aliases.entry(target).or_default().push(name.clone());
-                    }
+                if let Entry::Link(target) = entry
+                    && let Some(target) = names::alias_target(&dir.path, name, target, is_search_dir)
+                {
+                    self.aliases.entry(target).or_default().push(name.clone());
                 }
             }
             for name in &dir.drop_dirs {

@@ -199,10 +199,10 @@ fn open_fifo(
     }
     give(path, mode, owner)?;
     let size = usize::try_from(settings.uint(ids::PIPE_SIZE)).unwrap_or(0);
-    if size > 0 {
-        if let Err(errno) = rustix::pipe::fcntl_setpipe_size(&fd, size) {
-            weakened.push(("PipeSize", errno.to_string()));
-        }
+    if size > 0
+        && let Err(errno) = rustix::pipe::fcntl_setpipe_size(&fd, size)
+    {
+        weakened.push(("PipeSize", errno.to_string()));
     }
     Ok(fd)
 }

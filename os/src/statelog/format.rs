@@ -71,7 +71,7 @@ fn read_slot(bytes: &[u8], at: usize) -> Option<Extent> {
     let extent =
         Extent { sequence, offset: usize::try_from(long(0)?).ok()?, size: usize::try_from(long(8)?).ok()? };
     let fits = extent.offset >= HEADER
-        && extent.offset % 8 == 0
+        && extent.offset.is_multiple_of(8)
         && extent.size >= 8
         && extent.offset.checked_add(extent.size).is_some_and(|end| end <= bytes.len());
     fits.then_some(extent)

@@ -77,7 +77,7 @@ impl SharedMap {
 
     /// Write one word after everything written so far: it is seen only with all of that.
     pub fn publish(&mut self, at: usize, word: u32) -> Result<(), Errno> {
-        if at % 4 != 0 || at.checked_add(4).is_none_or(|end| end > self.len) {
+        if !at.is_multiple_of(4) || at.checked_add(4).is_none_or(|end| end > self.len) {
             return Err(Errno::INVAL);
         }
         #[cfg(test)]
