@@ -12,7 +12,8 @@
 //! | `rundir` | files under the run root, atomically and without following links |
 //! | `statelog`, `crash`, `reexec` | state that outlives the image, and the path into the next image |
 //! | `container`, `handover` | the throw-away machine of `runstead boot`; descriptors passed to a service |
-//! | `loader`, `host`, `generators` | unit files on disk, facts about the machine, generators |
+//! | `loader`, `unitdirs`, `pidfile` | unit files on disk, where they are enabled, PID files |
+//! | `host`, `identity`, `credentials`, `generators`, `shutdown` | facts about the machine, who it is, what is run before units are read and at the end |
 //! | `sys` | all the unsafe code there is |
 pub mod cgroup;
 pub mod children;
