@@ -52,6 +52,10 @@ pub(crate) fn start(mut options: Options) -> Result<Shell, StartError> {
         None => StateLog::create()?,
     };
     let inherited = if recover.is_some() { Inherited::read(&log) } else { Inherited::default() };
+    if recover.is_some() {
+        // All that the log names is taken: the rest is the old image's epoll, timers and the like.
+        runstead_os::reexec::close_unclaimed();
+    }
     crash::install(&log)?;
     let pid1 = std::process::id() == 1;
     let userspace = stamp();

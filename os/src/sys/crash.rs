@@ -39,7 +39,10 @@ const STACK: usize = 32 << 10;
 /// the reason behind it.
 pub fn prepare(arguments: &[CString], environment: &[CString], prefix: &str) -> Result<(), Errno> {
     use rustix::fs::{Mode, OFlags};
-    let pinned = rustix::fs::open("/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let pin = |path: &std::ffi::CStr| rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    // The first process of a machine starts before anybody mounted /proc.
+    let by_name = || arguments.first().map_or(Err(Errno::NOENT), |path| pin(path));
+    let pinned = pin(c"/proc/self/exe").or_else(|_| by_name())?;
     // Out of the way of descriptors that programs expect to be low.
     let pinned = rustix::io::fcntl_dupfd_cloexec(&pinned, 100).unwrap_or(pinned);
     let mut text = vec![0u8; prefix.len() + REASON_MAX + 1];
