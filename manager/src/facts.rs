@@ -137,8 +137,7 @@ impl Shell {
     fn private_tmp(&self, spec: &SpawnSpec) -> Option<String> {
         let wanted = !matches!(spec.settings.word(ids::PRIVATE_TMP), "no");
         wanted.then(|| {
-            // The invocation is random and the same for all commands of one start.
-            let random = spec.invocation.get(..6).unwrap_or("000000");
+            let random = runstead_core::plan::private_tmp_suffix(&spec.invocation);
             format!("systemd-private-{}-{}-{random}", self.host.host.identity.boot_id, spec.unit.as_str())
         })
     }

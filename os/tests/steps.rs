@@ -297,3 +297,24 @@ fn namespaces_by_path_and_a_root_directory() {
     assert_eq!(lines[0], own.to_str().unwrap());
     assert_ne!(lines[1], fs::read_link("/proc/self/ns/uts").unwrap().to_str().unwrap());
 }
+
+#[test]
+fn directories_of_others_are_refused() {
+    if !is_root() {
+        return;
+    }
+    let dir = scratch("others");
+    let path = dir.join("d").to_str().unwrap().to_owned();
+    let op = || Op::OwnDirectory { path: path.clone(), mode: 0o700, uid: 0, gid: 0 };
+    run("others-run", vec![op(), op()], "true", vec![]);
+    std::os::unix::fs::chown(&path, Some(61000), None).unwrap();
+    let status = |op| {
+        let plan = plan("/dev/null", vec![op], "true", vec![]);
+        finish(&Spawner::default().spawn(&plan, Options::default()).unwrap()).0
+    };
+    assert_eq!(status(op()), 235);
+    fs::remove_dir(&path).unwrap();
+    std::os::unix::fs::symlink("/root", &path).unwrap();
+    assert_eq!(status(op()), 235);
+    fs::remove_dir_all(&dir).unwrap();
+}

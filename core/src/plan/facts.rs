@@ -131,3 +131,30 @@ pub struct SpawnFacts {
     /// Existing paths among those that optional mounts need to know; filled by the shell.
     pub present: Vec<String>,
 }
+
+/// The last part of the names of private temporary directories: six letters and digits from an invocation id, which
+/// is random, and the same for all processes of one start.
+pub fn private_tmp_suffix(invocation: &str) -> String {
+    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut number = u64::from_str_radix(invocation.get(..16).unwrap_or("0"), 16).unwrap_or(0);
+    let mut suffix = String::with_capacity(6);
+    for _ in 0..6 {
+        suffix.push(char::from(LETTERS[(number % 62) as usize]));
+        number /= 62;
+    }
+    suffix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suffixes_have_six_letters_and_follow_the_invocation() {
+        let one = private_tmp_suffix("00112233445566778899aabbccddeeff");
+        assert_eq!(one, private_tmp_suffix("00112233445566778899aabbccddeeff"));
+        assert_ne!(one, private_tmp_suffix("00112233445566798899aabbccddeeff"));
+        assert!(one.len() == 6 && one.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_eq!(private_tmp_suffix(""), "000000");
+    }
+}

@@ -22,7 +22,7 @@ mod stdio;
 pub use compile::compile;
 
 pub use exit::ExitStatus;
-pub use facts::{Credential, Kernel, Prefixes, Scope, SpawnFacts, UserFacts};
+pub use facts::{Credential, Kernel, Prefixes, Scope, SpawnFacts, UserFacts, private_tmp_suffix};
 pub use op::{Fd, OnError, Op, Reg, Slot, Step, Text};
 
 /// A child's life until execve(2).

@@ -150,11 +150,12 @@ fn private_tmp(b: &mut Builder) {
     if b.settings().word(ids::PRIVATE_TMP) != "connected" {
         return;
     }
+    let (uid, gid) = (b.facts.own_user.uid, b.facts.own_user.gid);
     for base in ["/tmp", "/var/tmp"] {
         let outer = format!("{base}/{name}");
         let inner = format!("{outer}/tmp");
-        b.push(Op::Mkdir { path: outer, mode: 0o700 }, SETTING, FAIL);
-        b.push(Op::OwnedDirectory { path: inner, mode: 0o1777, uid: 0, gid: 0, deep: false }, SETTING, FAIL);
+        b.push(Op::OwnDirectory { path: outer, mode: 0o700, uid, gid }, SETTING, FAIL);
+        b.push(Op::OwnedDirectory { path: inner, mode: 0o1777, uid, gid, deep: false }, SETTING, FAIL);
     }
 }
 

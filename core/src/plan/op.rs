@@ -235,6 +235,17 @@ pub enum Op {
         /// Mode of a new directory.
         mode: u32,
     },
+    /// A directory where others may write, too: made, or there already and ours; somebody else's is an error.
+    OwnDirectory {
+        /// Absolute.
+        path: String,
+        /// Mode of a new directory.
+        mode: u32,
+        /// Owner it must have.
+        uid: u32,
+        /// Group it must have.
+        gid: u32,
+    },
     /// An exec directory: made, or its mode and (with everything below) owner corrected.
     OwnedDirectory {
         /// Absolute.

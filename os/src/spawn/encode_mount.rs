@@ -27,6 +27,15 @@ fn encode_file(asm: &mut Assembler, op: &Op) -> bool {
             let path = asm.string(path);
             mkdir(asm, path, *mode);
         }
+        Op::OwnDirectory { path, mode, uid, gid } => {
+            let path = asm.string(path);
+            mkdir(asm, path, *mode);
+            let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+            asm.call(libc::SYS_openat, &[CWD, path, N(flags as u64), N(0)]).store = TEMP + 1;
+            asm.add(special::END_IF_OWNER, &[R(TEMP), N(u64::from(*uid)), N(u64::from(*gid))]);
+            // It is somebody else's: the same error as if it could not be made.
+            asm.call(libc::SYS_mkdirat, &[CWD, path, N(0)]);
+        }
         Op::OwnedDirectory { path, mode, uid, gid, deep } => {
             owned_directory(asm, path, *mode, (*uid, *gid), *deep)
         }
