@@ -3,6 +3,7 @@ use crate::shell::Shell;
 use runstead_api::systemd1::facts::{Facts, ManagerFacts, ManagerStamps, StoredFd};
 use runstead_core::conditions::{self, HostFacts as _, Kind};
 use runstead_core::directives::ids;
+use runstead_core::directives::properties::HostValues;
 use runstead_core::engine::Unit;
 use runstead_core::engine::clock::Stamp;
 use runstead_core::engine::effect::{FdId, SpawnSpec};
@@ -15,9 +16,11 @@ use runstead_os::process;
 use runstead_os::rundir::RunDir;
 use runstead_os::spawn::Spawner;
 use runstead_os::users::Users;
+use rustix::process::Resource;
 use std::collections::BTreeMap;
 use std::os::fd::AsRawFd as _;
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 /// Largest `EnvironmentFile=` that is read.
 const ENVIRONMENT_FILE_MAX: u64 = 1 << 20;
@@ -230,8 +233,9 @@ impl Facts for ShellFacts<'_> {
         self.0.loader.borrow_mut().is_outdated(&names, fragment, &dropins)
     }
 
-    fn physical_memory(&self) -> u64 {
-        self.0.host.host.memory()
+    fn host_values(&self) -> HostValues {
+        static VALUES: OnceLock<HostValues> = OnceLock::new();
+        VALUES.get_or_init(|| own_values(self.0.host.host.memory())).clone()
     }
 
     fn stored_fd(&self, fd: FdId) -> Option<StoredFd> {
@@ -276,6 +280,46 @@ impl Facts for ShellFacts<'_> {
         }
     }
 }
+
+/// What the machine and this process give where a unit sets nothing. None of it changes while the manager runs.
+fn own_values(memory: u64) -> HostValues {
+    let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let number = |path: &str| text(path).trim().parse::<u64>().ok();
+    let default = HostValues::default();
+    let tasks = ["/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max", "/sys/fs/cgroup/pids.max"];
+    let filter = u64::from_str_radix(text("/proc/self/coredump_filter").trim(), 16);
+    HostValues {
+        memory,
+        tasks: tasks.into_iter().filter_map(number).min().unwrap_or(u64::MAX),
+        limits: RESOURCES.map(|resource| {
+            let own = rustix::process::getrlimit(resource);
+            (own.current.unwrap_or(u64::MAX), own.maximum.unwrap_or(u64::MAX))
+        }),
+        timer_slack_nsec: number("/proc/self/timerslack_ns").unwrap_or(default.timer_slack_nsec),
+        coredump_filter: filter.unwrap_or(default.coredump_filter),
+        oom_score_adjust: text("/proc/self/oom_score_adj").trim().parse().unwrap_or(0),
+    }
+}
+
+/// Resource limits by the kernel's numbers.
+const RESOURCES: [Resource; 16] = [
+    Resource::Cpu,
+    Resource::Fsize,
+    Resource::Data,
+    Resource::Stack,
+    Resource::Core,
+    Resource::Rss,
+    Resource::Nproc,
+    Resource::Nofile,
+    Resource::Memlock,
+    Resource::As,
+    Resource::Locks,
+    Resource::Sigpending,
+    Resource::Msgqueue,
+    Resource::Nice,
+    Resource::Rtprio,
+    Resource::Rttime,
+];
 
 /// Names of syslog levels (syslog(3)).
 pub(crate) const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];

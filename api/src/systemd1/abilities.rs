@@ -1,30 +1,36 @@
 //! What a unit can do (`CanStart` and its like).
-use super::properties::Context;
+use super::state::Context;
 use runstead_core::directives::ids;
 use runstead_core::engine::{Engine, Unit};
 use runstead_core::graph::Dependency;
 use runstead_core::names::UnitType;
 use runstead_core::names::slice::ROOT_SLICE;
-use runstead_core::units::service::Service;
-use runstead_core::units::{LoadState, Machine, UnitKind};
+use runstead_core::units::{LoadState, UnitKind};
 
 fn is_loaded(unit: &Unit) -> bool {
     unit.load == LoadState::Loaded
 }
 
 /// `CanStart`: devices come by themselves, and a scope starts once.
-pub fn can_start(unit: &Unit) -> bool {
+pub fn can_start(engine: &Engine, unit: &Unit) -> bool {
     let by_type = match unit.unit_type() {
         UnitType::Device => false,
         UnitType::Scope => !unit.stamps.inactive_exit.is_set() && !unit.perpetual,
         _ => true,
     };
-    by_type && is_loaded(unit) && !unit.settings.bool(ids::REFUSE_MANUAL_START)
+    by_type && is_supported(engine, unit) && is_loaded(unit) && !unit.settings.bool(ids::REFUSE_MANUAL_START)
 }
 
-/// `CanStop`.
-pub fn can_stop(unit: &Unit) -> bool {
-    is_loaded(unit)
+/// Whether the machine has units of this type at all: a container has no devices, and the kernel lets it neither swap nor
+/// serve autofs.
+fn is_supported(engine: &Engine, unit: &Unit) -> bool {
+    let of_host = matches!(unit.unit_type(), UnitType::Device | UnitType::Swap | UnitType::Automount);
+    !(engine.config.container && of_host)
+}
+
+/// `CanStop`, whether it was found or not.
+pub fn can_stop(engine: &Engine, unit: &Unit) -> bool {
+    is_supported(engine, unit)
         && unit.unit_type() != UnitType::Device
         && !unit.perpetual
         && !unit.settings.bool(ids::REFUSE_MANUAL_STOP)
@@ -32,17 +38,13 @@ pub fn can_stop(unit: &Unit) -> bool {
 
 /// `CanReload`: by itself, or by passing it on.
 pub fn can_reload(engine: &Engine, unit: &Unit) -> bool {
-    let own = match unit.kind {
-        UnitKind::Service(_) => Service::can_reload(engine, unit.id),
-        UnitKind::Mount(_) => true,
-        _ => false,
-    };
-    is_loaded(unit) && (own || unit.dependencies(Dependency::PropagatesReloadTo).next().is_some())
+    let passes_on = || unit.dependencies(Dependency::PropagatesReloadTo).next().is_some();
+    is_loaded(unit) && (engine.can_reload(unit.id) || passes_on())
 }
 
 /// `CanIsolate`.
-pub fn can_isolate(unit: &Unit) -> bool {
-    can_start(unit) && unit.settings.bool(ids::ALLOW_ISOLATE)
+pub fn can_isolate(engine: &Engine, unit: &Unit) -> bool {
+    can_start(engine, unit) && unit.settings.bool(ids::ALLOW_ISOLATE)
 }
 
 /// `CanClean`: what `CleanUnit` would find.
@@ -70,8 +72,8 @@ pub fn can_freeze(context: &Context<'_>) -> bool {
     match unit.unit_type() {
         UnitType::Service | UnitType::Scope => unit.name.as_str() != "init.scope",
         UnitType::Slice if unit.name.as_str() != ROOT_SLICE => {
-            let members = unit.dependencies(Dependency::SliceOf).filter_map(|id| context.engine.get(id));
-            members.into_iter().all(|member| can_freeze(&Context { unit: member, ..*context }))
+            let mut members = unit.dependencies(Dependency::SliceOf).filter_map(|id| context.engine.get(id));
+            members.all(|member| can_freeze(&Context { unit: member, ..*context }))
         }
         _ => false,
     }

@@ -40,7 +40,7 @@ impl Error {
     }
 
     /// `org.freedesktop.DBus.Error.UnknownProperty`.
-    pub fn unknown_property(interface: &str, property: &str, _path: &str) -> Error {
+    pub fn unknown_property(interface: &str, property: &str) -> Error {
         Error::new(
             "org.freedesktop.DBus.Error.UnknownProperty",
             format!("Unknown interface {interface} or property {property}."),

@@ -1,5 +1,6 @@
 //! What the engine does not know: the kernel's and the shell's side of properties. Everything is asked on demand, so that
 //! what nobody looks at costs nothing.
+use runstead_core::directives::properties::HostValues;
 use runstead_core::engine::Unit;
 use runstead_core::engine::clock::Stamp;
 use runstead_core::engine::effect::FdId;
@@ -31,30 +32,13 @@ pub trait Facts {
     fn user_ids(&self, _unit: &Unit) -> Option<(u32, u32)> {
         None
     }
-    /// Memory of the machine in bytes.
-    fn physical_memory(&self) -> u64 {
-        u64::MAX
-    }
-    /// How many tasks the machine allows.
-    fn tasks_limit(&self) -> u64 {
-        u64::MAX
+    /// What the machine and the manager's own process give where a setting is not set.
+    fn host_values(&self) -> HostValues {
+        HostValues::default()
     }
     /// What a descriptor in the store of a service is.
     fn stored_fd(&self, _fd: FdId) -> Option<StoredFd> {
         None
-    }
-    /// A resource limit of the manager itself by the directive's name without `Limit` (`NOFILE`), soft and hard: it stands
-    /// for limits that nothing sets.
-    fn resource_limit(&self, _word: &str) -> (u64, u64) {
-        (u64::MAX, u64::MAX)
-    }
-    /// The manager's own timer slack.
-    fn timer_slack_nsec(&self) -> u64 {
-        50_000
-    }
-    /// The manager's own `oom_score_adj`.
-    fn oom_score_adjust(&self) -> i32 {
-        0
     }
     /// The manager's root in the cgroup tree, empty when it is the root itself.
     fn cgroup_root(&self) -> String {

@@ -1,8 +1,8 @@
 //! `org.freedesktop.DBus.Introspectable`: the XML of an object, from the same tables that answer for it.
 use super::interfaces::{self, Interface, Method, Signal};
-use super::properties::{self, Property};
 use super::route::Target;
 use super::{JOB_PREFIX, MANAGER_PATH, UNIT_PREFIX};
+use runstead_core::directives::properties::{self, Emits};
 use runstead_core::engine::Engine;
 use runstead_core::engine::effect::UnitId;
 use runstead_core::names::{UnitType, bus_path_escape};
@@ -45,6 +45,8 @@ const PRIVILEGED: [&str; 7] = ["Exit", "Reboot", "SoftReboot", "PowerOff", "Halt
 
 /// Methods which stand behind the facts about the cgroup rather than behind the type's own properties.
 const OF_CGROUP: [&str; 2] = ["GetProcesses", "AttachProcesses"];
+const FIRST_OF_CGROUP: &str = "Slice";
+const LAST_FACT_OF_CGROUP: &str = "IOWriteOperations";
 
 /// The XML of an object. `unit`: the unit that the target names, when it is loaded.
 pub fn text(engine: &Engine, target: &Target, unit: Option<UnitId>) -> String {
@@ -65,7 +67,7 @@ pub fn text(engine: &Engine, target: &Target, unit: Option<UnitId>) -> String {
         Target::Unit(_) | Target::Invocation(_) | Target::CallersUnit => {
             if let Some(unit) = unit.and_then(|id| engine.get(id)) {
                 of_type(&mut xml, unit.unit_type());
-                plain(&mut xml, &interfaces::UNIT, properties::unit::ROWS);
+                plain(&mut xml, &interfaces::UNIT, properties::UNIT);
             }
         }
         Target::Node(path) => children(&mut xml, engine, path),
@@ -98,15 +100,17 @@ fn open(xml: &mut String, interface: &Interface) {
 
 fn manager(xml: &mut String) {
     open(xml, &interfaces::MANAGER);
-    properties::manager::ROWS.iter().for_each(|row| property(xml, row));
+    super::manager_table::ROWS.iter().for_each(|row| {
+        property(xml, row.name, row.signature, row.emits, row.writable);
+    });
     interfaces::MANAGER.methods.iter().for_each(|row| method(xml, row));
     interfaces::MANAGER.signals.iter().for_each(|row| signal(xml, row));
     xml.push_str(" </interface>\n");
 }
 
-fn plain(xml: &mut String, interface: &Interface, rows: &[properties::UnitProperty]) {
+fn plain(xml: &mut String, interface: &Interface, rows: &[properties::PropertyRow]) {
     open(xml, interface);
-    rows.iter().for_each(|row| property(xml, row));
+    rows.iter().for_each(|row| property(xml, row.name, row.signature, row.emits, false));
     interface.methods.iter().for_each(|row| method(xml, row));
     interface.signals.iter().for_each(|row| signal(xml, row));
     xml.push_str(" </interface>\n");
@@ -115,7 +119,7 @@ fn plain(xml: &mut String, interface: &Interface, rows: &[properties::UnitProper
 fn job(xml: &mut String) {
     open(xml, &interfaces::JOB);
     interfaces::JOB.methods.iter().for_each(|row| method(xml, row));
-    super::jobs::ROWS.iter().for_each(|row| property(xml, row));
+    super::jobs::ROWS.iter().for_each(|row| property(xml, row.name, row.signature, row.emits, false));
     xml.push_str(" </interface>\n");
 }
 
@@ -123,25 +127,37 @@ fn job(xml: &mut String) {
 fn of_type(xml: &mut String, kind: UnitType) {
     let interface = interfaces::of_type(kind);
     open(xml, interface);
-    for (index, rows) in properties::segments(kind).iter().enumerate() {
-        rows.iter().for_each(|row| property(xml, row));
-        if index == 0 {
-            interface.signals.iter().for_each(|row| signal(xml, row));
+    let mut own = true;
+    for row in properties::of(kind) {
+        if row.name == FIRST_OF_CGROUP {
+            own_members(xml, interface);
+            own = false;
         }
-        let here = |row: &&Method| (index == usize::from(OF_CGROUP.contains(&row.name))) && index < 2;
-        interface.methods.iter().filter(here).for_each(|row| method(xml, row));
+        property(xml, row.name, row.signature, row.emits, false);
+        if row.name == LAST_FACT_OF_CGROUP {
+            let shared = interface.methods.iter().filter(|row| OF_CGROUP.contains(&row.name));
+            shared.for_each(|row| method(xml, row));
+        }
+    }
+    if own {
+        own_members(xml, interface);
     }
     xml.push_str(" </interface>\n");
 }
 
-fn property<F>(xml: &mut String, row: &Property<F>) {
-    let access = if row.writable { "readwrite" } else { "read" };
-    let (name, signature) = (row.name, row.signature);
+fn own_members(xml: &mut String, interface: &Interface) {
+    interface.signals.iter().for_each(|row| signal(xml, row));
+    let own = interface.methods.iter().filter(|row| !OF_CGROUP.contains(&row.name));
+    own.for_each(|row| method(xml, row));
+}
+
+fn property(xml: &mut String, name: &str, signature: &str, emits: Emits, writable: bool) {
+    let access = if writable { "readwrite" } else { "read" };
     let _ = writeln!(xml, "  <property name=\"{name}\" type=\"{signature}\" access=\"{access}\">");
-    if let Some(word) = row.emits.annotation() {
+    if let Some(word) = emits.annotation() {
         annotation(xml, "org.freedesktop.DBus.Property.EmitsChangedSignal", word);
     }
-    if row.writable {
+    if writable {
         annotation(xml, "org.freedesktop.systemd1.Privileged", "true");
     }
     xml.push_str("  </property>\n");

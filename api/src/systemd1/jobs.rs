@@ -1,8 +1,8 @@
 //! Jobs as clients see them: their object, and the rows of `ListJobs`.
 use super::errors::Error;
 use super::interfaces::JOB;
-use super::properties::{Emits, Property, Source};
 use super::signals::job_path;
+use runstead_core::directives::properties::Emits;
 use runstead_core::engine::Engine;
 use runstead_core::engine::effect::{JobId, JobType};
 use runstead_core::graph::Dependency;
@@ -10,15 +10,29 @@ use runstead_core::jobs::{Job, kinds};
 use runstead_core::names::unit_object_path;
 use runstead_wire::dbus::Writer;
 
-/// Writes a value of a job.
-pub type JobFn = fn(&Engine, &Job, &mut Writer);
+/// A property of a job.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// The type of its value.
+    pub signature: &'static str,
+    /// How a change is announced.
+    pub emits: Emits,
+    write: fn(&Engine, &Job, &mut Writer),
+}
 
-const fn p(name: &'static str, signature: &'static str, emits: Emits, write: JobFn) -> Property<JobFn> {
-    Property { name, signature, emits, writable: false, source: Source::State(write) }
+const fn p(
+    name: &'static str,
+    signature: &'static str,
+    emits: Emits,
+    write: fn(&Engine, &Job, &mut Writer),
+) -> Row {
+    Row { name, signature, emits, write }
 }
 
 /// Properties of `org.freedesktop.systemd1.Job`.
-pub static ROWS: &[Property<JobFn>] = &[
+pub static ROWS: &[Row] = &[
     p("Id", "u", Emits::Const, |_, job, w| {
         w.u32(job.id.0);
     }),
@@ -30,7 +44,7 @@ pub static ROWS: &[Property<JobFn>] = &[
     p("JobType", "s", Emits::Const, |_, job, w| {
         w.str(kinds::as_str(job.kind));
     }),
-    p("State", "s", Emits::Changes, |_, job, w| {
+    p("State", "s", Emits::Change, |_, job, w| {
         w.str(job.state.as_str());
     }),
     p("ActivationDetails", "a(ss)", Emits::Const, |_, _, w| {
@@ -39,10 +53,8 @@ pub static ROWS: &[Property<JobFn>] = &[
 ];
 
 /// Writes the value of a job's property, without its variant.
-pub fn write(engine: &Engine, job: &Job, row: &Property<JobFn>, writer: &mut Writer) {
-    if let Source::State(write) = row.source {
-        write(engine, job, writer);
-    }
+pub fn write(engine: &Engine, job: &Job, row: &Row, writer: &mut Writer) {
+    (row.write)(engine, job, writer);
 }
 
 /// The job of this number.
@@ -60,7 +72,7 @@ fn object(engine: &Engine, id: JobId) -> Result<&Job, Error> {
 pub fn job_property(engine: &Engine, id: JobId, property: &str, writer: &mut Writer) -> Result<(), Error> {
     let job = object(engine, id)?;
     let row = ROWS.iter().find(|row| row.name == property);
-    let row = row.ok_or_else(|| Error::unknown_property(JOB.name, property, &job_path(id)))?;
+    let row = row.ok_or_else(|| Error::unknown_property(JOB.name, property))?;
     writer.variant(row.signature, |w| write(engine, job, row, w));
     Ok(())
 }

@@ -1,19 +1,17 @@
 //! `org.freedesktop.DBus.Properties` on the manager object.
-use super::MANAGER_PATH;
 use super::action::Operation;
 use super::errors::Error;
 use super::facts::Facts;
 use super::interfaces::MANAGER;
-use super::properties::ManagerContext;
-use super::properties::manager::{ROWS, write};
+use super::manager_table::{Context, ROWS, write};
 use runstead_core::engine::Engine;
 use runstead_wire::dbus::{Value, Writer};
 
 /// `Get`: the value as a variant.
 pub fn get(engine: &Engine, facts: &dyn Facts, property: &str, writer: &mut Writer) -> Result<(), Error> {
     let row = ROWS.iter().find(|row| row.name == property);
-    let row = row.ok_or_else(|| Error::unknown_property(MANAGER.name, property, MANAGER_PATH))?;
-    let context = ManagerContext { engine, facts, manager: &facts.manager() };
+    let row = row.ok_or_else(|| Error::unknown_property(MANAGER.name, property))?;
+    let context = Context { engine, facts, host: &facts.host_values(), manager: &facts.manager() };
     writer.variant(row.signature, |w| write(&context, row, w));
     Ok(())
 }
@@ -29,7 +27,7 @@ pub fn get_all(
     if !ours && !interface.starts_with("org.freedesktop.DBus.") {
         return Err(Error::unknown_interface(interface));
     }
-    let context = ManagerContext { engine, facts, manager: &facts.manager() };
+    let context = Context { engine, facts, host: &facts.host_values(), manager: &facts.manager() };
     writer.array("{sv}", |w| {
         for row in ROWS.iter().filter(|_| ours) {
             w.entry_sv(row.name, row.signature, |w| write(&context, row, w));
@@ -41,7 +39,7 @@ pub fn get_all(
 /// `Set`: what the shell is to do.
 pub fn set(property: &str, value: &Value) -> Result<Operation, Error> {
     let row = ROWS.iter().find(|row| row.name == property);
-    let row = row.ok_or_else(|| Error::unknown_property(MANAGER.name, property, MANAGER_PATH))?;
+    let row = row.ok_or_else(|| Error::unknown_property(MANAGER.name, property))?;
     if !row.writable {
         return Err(Error::new(
             "org.freedesktop.DBus.Error.PropertyReadOnly",

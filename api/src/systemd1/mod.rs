@@ -7,7 +7,8 @@
 //! | `decode`, `transient` | from the message to the action |
 //! | `action` | a decoded call: a request to the engine, a question, or something the shell does |
 //! | `answer` | answers to questions, replies to requests |
-//! | `properties` | tables of all properties; `unit_properties` and `manager_properties` serve them |
+//! | `unit_properties`, `state` | properties of units: the tables are `core::directives::properties` |
+//! | `manager_properties`, `manager_table` | properties of the manager |
 //! | `abilities`, `jobs` | what a unit can do; jobs |
 //! | `facts` | what the kernel and the shell know |
 //! | `introspect`, `signals` | the same tables as XML and as `PropertiesChanged` |
@@ -23,9 +24,10 @@ pub mod interfaces;
 pub mod introspect;
 pub mod jobs;
 pub mod manager_properties;
-pub mod properties;
+pub mod manager_table;
 pub mod route;
 pub mod signals;
+pub mod state;
 pub mod transient;
 pub mod unit_properties;
 pub mod value;

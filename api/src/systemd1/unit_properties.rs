@@ -2,20 +2,21 @@
 use super::errors::Error;
 use super::facts::Facts;
 use super::interfaces;
-use super::properties::{self, Context, UnitProperty};
+use super::state::{Context, write};
+use runstead_core::directives::properties::{self, PropertyRow};
 use runstead_core::engine::effect::UnitId;
 use runstead_core::engine::{Engine, Unit};
 use runstead_core::names::UnitType;
 use runstead_wire::dbus::Writer;
 
 /// The properties of an interface on units of a type; all of them for the empty name, the type's first.
-fn rows(kind: UnitType, interface: &str) -> Vec<&'static UnitProperty> {
+fn rows(kind: UnitType, interface: &str) -> Vec<&'static PropertyRow> {
     let mut rows = Vec::new();
     if interface.is_empty() || interface == interfaces::of_type(kind).name {
-        rows.extend(properties::of_type(kind));
+        rows.extend(properties::of(kind));
     }
     if interface.is_empty() || interface == interfaces::UNIT.name {
-        rows.extend(properties::unit::ROWS);
+        rows.extend(properties::UNIT);
     }
     rows
 }
@@ -46,26 +47,13 @@ pub fn get(
     property: &str,
     writer: &mut Writer,
 ) -> Result<(), Error> {
-    let context = Context { engine, facts, unit: unit(engine, id)? };
+    let context = Context { engine, facts, host: &facts.host_values(), unit: unit(engine, id)? };
     let kind = context.unit.unit_type();
     let known = rows(kind, interface);
     let row = known.iter().find(|row| row.name == property);
-    let row = row.ok_or_else(|| unknown(&context.unit.name, interface, property, known.is_empty()))?;
-    writer.variant(row.signature, |w| properties::write(&context, row, w));
+    let row = row.ok_or_else(|| Error::unknown_property(interface, property))?;
+    writer.variant(row.signature, |w| write(&context, row, w));
     Ok(())
-}
-
-fn unknown(
-    unit: &runstead_core::names::UnitName,
-    interface: &str,
-    property: &str,
-    no_interface: bool,
-) -> Error {
-    if no_interface && !is_common(interface) {
-        return Error::unknown_interface(interface);
-    }
-    let path = runstead_core::names::unit_object_path(unit);
-    Error::unknown_property(interface, property, &path)
 }
 
 /// `GetAll`: an `a{sv}`.
@@ -76,7 +64,7 @@ pub fn get_all(
     interface: &str,
     writer: &mut Writer,
 ) -> Result<(), Error> {
-    let context = Context { engine, facts, unit: unit(engine, id)? };
+    let context = Context { engine, facts, host: &facts.host_values(), unit: unit(engine, id)? };
     let rows = rows(context.unit.unit_type(), interface);
     if rows.is_empty()
         && !is_common(interface)
@@ -86,7 +74,7 @@ pub fn get_all(
     }
     writer.array("{sv}", |w| {
         for row in rows {
-            w.entry_sv(row.name, row.signature, |w| properties::write(&context, row, w));
+            w.entry_sv(row.name, row.signature, |w| write(&context, row, w));
         }
     });
     Ok(())

@@ -39,7 +39,7 @@ pub fn to_wire(writer: &mut Writer, signature: &str, value: &PropertyValue) {
         _ => 0,
     };
     match signature {
-        "b" => writer.bool(matches!(value, PropertyValue::Bool(true))),
+        "b" => writer.bool(value.as_bool().unwrap_or(false)),
         "y" => writer.byte(u8::try_from(number()).unwrap_or(0)),
         "q" => writer.u16(u16::try_from(number()).unwrap_or(0)),
         "n" => writer.i16(i16::try_from(number()).unwrap_or(0)),
@@ -48,17 +48,44 @@ pub fn to_wire(writer: &mut Writer, signature: &str, value: &PropertyValue) {
         "x" => writer.i64(i64::try_from(number()).unwrap_or(0)),
         "t" => writer.u64(u64::try_from(number()).unwrap_or(0)),
         "d" => writer.f64(if let PropertyValue::Float(n) = value { *n } else { 0.0 }),
-        "s" => writer.str(if let PropertyValue::Text(text) = value { text } else { "" }),
-        "ay" => writer.bytes(if let PropertyValue::Bytes(bytes) = value { bytes } else { &[] }),
-        _ => match signature.strip_prefix('a') {
-            Some(element) => writer.array(element, |w| {
-                if let PropertyValue::Array(_, items) = value {
-                    items.iter().for_each(|item| to_wire(w, element, item));
-                }
-            }),
-            None => writer.str(""),
-        },
+        "s" => writer.str(value.as_text().unwrap_or("")),
+        "ay" => writer.bytes(&value.as_bytes().unwrap_or_default()),
+        _ => container(writer, signature, value),
     };
+}
+
+/// The item that stands for one that is missing.
+const ZERO: PropertyValue = PropertyValue::Uint(0);
+
+fn container<'w>(writer: &'w mut Writer, signature: &str, value: &PropertyValue) -> &'w mut Writer {
+    let items = value.items().unwrap_or(&[]);
+    if let Some(element) = signature.strip_prefix('a') {
+        return writer.array(element, |w| items.iter().for_each(|item| to_wire(w, element, item)));
+    }
+    let mut fields = signature.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or("");
+    writer.structure(|w| {
+        for index in 0.. {
+            let Some(len) = type_len(fields) else { break };
+            to_wire(w, &fields[..len], items.get(index).unwrap_or(&ZERO));
+            fields = &fields[len..];
+        }
+    })
+}
+
+/// The length of the first complete type; `None` at the end.
+fn type_len(signature: &str) -> Option<usize> {
+    let mut depth = 0usize;
+    for (at, byte) in signature.bytes().enumerate() {
+        match byte {
+            b'(' | b'{' => depth += 1,
+            b')' | b'}' => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+        if depth == 0 && byte != b'a' {
+            return Some(at + 1);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -71,7 +98,9 @@ mod tests {
         let mut writer = Writer::new();
         to_wire(&mut writer, "as", &value);
         to_wire(&mut writer, "u", &PropertyValue::Int(-1));
-        assert_eq!(writer.finish().expect("well-formed").signature(), "asu");
+        let row = [PropertyValue::text("/"), PropertyValue::Array("(ss)".into(), Vec::new())];
+        to_wire(&mut writer, "(sba(ss))", &PropertyValue::Struct(row.to_vec()));
+        assert_eq!(writer.finish().expect("well-formed").signature(), "asu(sba(ss))");
         assert_eq!(
             value,
             PropertyValue::Array(

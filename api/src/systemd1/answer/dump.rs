@@ -1,6 +1,5 @@
 //! `Dump`: the state of everything for people (`systemd-analyze dump`). The format is ours; its sections and most labels are
 //! those that people look for.
-use super::super::properties::unit::description;
 use super::super::signals::job_path;
 use runstead_core::directives::row;
 use runstead_core::engine::clock::Stamp;
@@ -42,7 +41,7 @@ fn dump_unit(text: &mut String, engine: &Engine, unit: &Unit) {
     for alias in unit.aliases.iter().filter(|alias| **alias != unit.name) {
         line(text, "Alias", alias.as_str());
     }
-    line(text, "Description", &description(unit));
+    line(text, "Description", unit.description());
     line(text, "Instance", unit.name.instance().unwrap_or("n/a"));
     line(text, "Unit Load State", unit.load.as_str());
     line(text, "Unit Active State", unit.active_state().as_str());

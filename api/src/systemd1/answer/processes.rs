@@ -1,8 +1,7 @@
 //! Processes and stored descriptors of a unit.
 use super::super::errors::Error;
 use super::super::facts::Facts;
-use super::super::properties::Context;
-use super::super::properties::cgroup_facts::path;
+use super::super::state::cgroup::path;
 use super::reply;
 use runstead_core::engine::{Engine, Unit};
 use runstead_core::names::UnitName;
@@ -21,7 +20,7 @@ pub fn of_unit(
     call: &Message,
 ) -> Result<Message, Error> {
     let unit = loaded(engine, name)?;
-    let mut found = match path(&Context { engine, facts, unit }) {
+    let mut found = match path(unit) {
         Some(path) => facts.cgroup_processes(&path),
         None => Vec::new(),
     };

@@ -1,9 +1,9 @@
 //! Which units there are, and whose process this is.
 use super::super::errors::Error;
 use super::super::facts::Facts;
-use super::super::properties::context::id128;
-use super::super::properties::unit::{description, following};
 use super::super::signals::job_path;
+use super::super::state::context::id128;
+use super::super::state::unit::following;
 use super::reply;
 use runstead_core::engine::event::Caller;
 use runstead_core::engine::{Engine, Unit};
@@ -146,7 +146,7 @@ fn rows<'a>(
 }
 
 fn row(engine: &Engine, unit: &Unit, w: &mut Writer) {
-    w.open_struct().str(unit.name.as_str()).str(&description(unit)).str(unit.load.as_str());
+    w.open_struct().str(unit.name.as_str()).str(unit.description()).str(unit.load.as_str());
     w.str(unit.active_state().as_str()).str(unit.sub_state()).str(&following(engine, unit));
     w.object_path(&unit_object_path(&unit.name));
     match unit.job.and_then(|id| engine.job(id)) {

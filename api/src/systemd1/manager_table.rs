@@ -1,29 +1,83 @@
 //! `org.freedesktop.systemd1.Manager`.
-use super::Emits::{Changes, Const, No};
-use super::context::{monotonic, own_limit, realtime};
-use super::prelude::{hard, p, set, soft};
-use super::{Emits, ManagerContext, ManagerFn, ManagerProperty, Source, setting};
-use runstead_core::directives::ids;
+use super::facts::{Facts, ManagerFacts};
+use super::state::context::{monotonic, realtime};
+use runstead_core::directives::properties::Emits::{self, Change, Const, No};
+use runstead_core::directives::properties::HostValues;
+use runstead_core::directives::{ids, row};
 use runstead_core::engine::Engine;
-use runstead_core::units::ActiveState;
+use runstead_core::settings::DirectiveId;
+use runstead_core::values::rlimit::Resource;
 use runstead_wire::dbus::Writer;
 
-const fn state(write: ManagerFn) -> Source<ManagerFn> {
+/// What the manager's properties are read from.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// The kernel's side.
+    pub facts: &'a dyn Facts,
+    /// What stands for settings that are not set.
+    pub host: &'a HostValues,
+    /// The shell's side.
+    pub manager: &'a ManagerFacts,
+}
+
+/// Writes a value.
+type Write = fn(&Context<'_>, &mut Writer);
+
+/// Where a value comes from.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// `[Manager]` of system.conf.
+    Setting(DirectiveId),
+    /// The soft one of a resource limit.
+    Soft(DirectiveId),
+    /// The hard one.
+    Hard(DirectiveId),
+    /// The engine or the shell.
+    State(Write),
+}
+
+/// A property of the manager.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// The type of its value.
+    pub signature: &'static str,
+    /// How a change is announced.
+    pub emits: Emits,
+    /// Only root may set it.
+    pub writable: bool,
+    source: Source,
+}
+
+const fn p(name: &'static str, signature: &'static str, emits: Emits, source: Source) -> Row {
+    Row { name, signature, emits, writable: false, source }
+}
+
+const fn rw(name: &'static str, signature: &'static str, emits: Emits, source: Source) -> Row {
+    Row { name, signature, emits, writable: true, source }
+}
+
+const fn set(id: DirectiveId) -> Source {
+    Source::Setting(id)
+}
+
+const fn soft(id: DirectiveId) -> Source {
+    Source::Soft(id)
+}
+
+const fn hard(id: DirectiveId) -> Source {
+    Source::Hard(id)
+}
+
+const fn state(write: Write) -> Source {
     Source::State(write)
 }
 
-/// Only root may set it (it carries an annotation that says so).
-const fn rw(
-    name: &'static str,
-    signature: &'static str,
-    emits: Emits,
-    source: Source<ManagerFn>,
-) -> ManagerProperty {
-    ManagerProperty { name, signature, emits, writable: true, source }
-}
-
 /// Its properties.
-pub static ROWS: &[ManagerProperty] = &[
+pub static ROWS: &[Row] = &[
     p("Version", "s", Const, state(|c, w| text(w, &c.manager.version))),
     p("Features", "s", Const, state(|c, w| text(w, &c.manager.features))),
     p("Virtualization", "s", Const, state(|c, w| text(w, &c.manager.virtualization))),
@@ -173,7 +227,7 @@ pub static ROWS: &[ManagerProperty] = &[
     rw("LogLevel", "s", No, state(|c, w| text(w, &c.manager.log_level))),
     rw("LogTarget", "s", No, state(|c, w| text(w, &c.manager.log_target))),
     p("NNames", "u", No, state(|c, w| count(w, c.engine.names().count()))),
-    p("NFailedUnits", "u", Changes, state(|c, w| count(w, failed(c.engine)))),
+    p("NFailedUnits", "u", Change, state(|c, w| count(w, failed(c.engine)))),
     p("NJobs", "u", No, state(|c, w| count(w, c.engine.jobs().count()))),
     p("NInstalledJobs", "u", No, state(|c, w| number32(w, c.manager.installed_jobs))),
     p("NFailedJobs", "u", No, state(|c, w| number32(w, c.manager.failed_jobs))),
@@ -255,7 +309,7 @@ pub static ROWS: &[ManagerProperty] = &[
     p("DefaultTasksMax", "t", No, state(|c, w| number(w, c.engine.config.default_tasks_max))),
     p("DefaultMemoryPressureThresholdUSec", "t", No, set(ids::DEFAULT_MEMORY_PRESSURE_THRESHOLD_SEC)),
     p("DefaultMemoryPressureWatch", "s", No, set(ids::DEFAULT_MEMORY_PRESSURE_WATCH)),
-    p("TimerSlackNSec", "t", Const, state(|c, w| number(w, c.facts.timer_slack_nsec()))),
+    p("TimerSlackNSec", "t", Const, state(|c, w| number(w, c.host.timer_slack_nsec))),
     p("DefaultOOMPolicy", "s", Const, set(ids::DEFAULT_OOM_POLICY)),
     p("DefaultOOMScoreAdjust", "i", Const, state(oom_score_adjust)),
     p("CtrlAltDelBurstAction", "s", Const, set(ids::CTRL_ALT_DEL_BURST_ACTION)),
@@ -263,15 +317,33 @@ pub static ROWS: &[ManagerProperty] = &[
 ];
 
 /// Writes a value, without its variant.
-pub fn write(context: &ManagerContext<'_>, property: &ManagerProperty, writer: &mut Writer) {
-    let settings = &context.manager.settings;
-    let limit = |id| settings.rlimit(id).unwrap_or_else(|| own_limit(context.facts, id));
-    match property.source {
-        Source::Setting(id) => setting::write(settings, id, property.signature, writer),
-        Source::Soft(id) => number(writer, limit(id).0),
-        Source::Hard(id) => number(writer, limit(id).1),
+pub fn write(context: &Context<'_>, row: &Row, writer: &mut Writer) {
+    match row.source {
+        Source::Setting(id) => setting(context, id, row.signature, writer),
+        Source::Soft(id) => number(writer, limit(context, id).0),
+        Source::Hard(id) => number(writer, limit(context, id).1),
         Source::State(write) => write(context, writer),
     }
+}
+
+fn setting(context: &Context<'_>, id: DirectiveId, signature: &str, writer: &mut Writer) {
+    let settings = &context.manager.settings;
+    match signature {
+        "b" => writer.bool(settings.bool(id)),
+        "u" => writer.u32(u32::try_from(settings.uint(id)).unwrap_or(u32::MAX)),
+        "s" if row(id).words().is_some() => writer.str(settings.word(id)),
+        "s" => writer.str(settings.text(id).unwrap_or("")),
+        _ => writer.u64(settings.uint(id)),
+    };
+}
+
+/// A default limit; what nothing sets is the manager's own.
+fn limit(context: &Context<'_>, id: DirectiveId) -> (u64, u64) {
+    let own = || {
+        let resource = row(id).name.strip_prefix("DefaultLimit").and_then(Resource::from_name)?;
+        context.host.limits.get(resource as usize).copied()
+    };
+    context.manager.settings.rlimit(id).or_else(own).unwrap_or((u64::MAX, u64::MAX))
 }
 
 fn text(writer: &mut Writer, text: &str) {
@@ -300,27 +372,27 @@ fn count(writer: &mut Writer, count: usize) {
 
 /// Units that failed.
 pub fn failed(engine: &Engine) -> usize {
-    engine.units().filter(|unit| unit.active_state() == ActiveState::Failed).count()
+    engine.failed_units().count()
 }
 
-fn progress(context: &ManagerContext<'_>, writer: &mut Writer) {
+fn progress(context: &Context<'_>, writer: &mut Writer) {
     writer.f64(context.manager.progress);
 }
 
-fn exit_code(context: &ManagerContext<'_>, writer: &mut Writer) {
+fn exit_code(context: &Context<'_>, writer: &mut Writer) {
     writer.byte(context.manager.exit_code);
 }
 
-fn oom_score_adjust(context: &ManagerContext<'_>, writer: &mut Writer) {
-    writer.i32(context.facts.oom_score_adjust());
+fn oom_score_adjust(context: &Context<'_>, writer: &mut Writer) {
+    writer.i32(context.host.oom_score_adjust);
 }
 
-fn timeout_abort(context: &ManagerContext<'_>) -> u64 {
+fn timeout_abort(context: &Context<'_>) -> u64 {
     context.engine.config.default_timeout_abort.unwrap_or(context.engine.config.default_timeout_stop)
 }
 
 /// `SystemState` (systemctl(1), `is-system-running`).
-pub fn system_state(context: &ManagerContext<'_>) -> &'static str {
+pub fn system_state(context: &Context<'_>) -> &'static str {
     if let Some(told) = context.manager.system_state {
         return told;
     }

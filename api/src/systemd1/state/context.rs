@@ -1,9 +1,8 @@
-//! What the functions in the property tables read.
-use super::super::facts::{Facts, ManagerFacts};
-use runstead_core::directives::row;
+//! What properties are read from.
+use super::super::facts::Facts;
+use runstead_core::directives::properties::HostValues;
 use runstead_core::engine::clock::Stamp;
 use runstead_core::engine::{Engine, Unit};
-use runstead_core::settings::DirectiveId;
 use runstead_wire::dbus::Writer;
 
 /// A unit, the engine it is in, and the facts about it.
@@ -13,34 +12,10 @@ pub struct Context<'a> {
     pub engine: &'a Engine,
     /// The kernel's and the shell's side.
     pub facts: &'a dyn Facts,
+    /// What stands for settings that are not set.
+    pub host: &'a HostValues,
     /// The unit.
     pub unit: &'a Unit,
-}
-
-/// The manager.
-#[derive(Clone, Copy)]
-pub struct ManagerContext<'a> {
-    /// The engine.
-    pub engine: &'a Engine,
-    /// The kernel's side.
-    pub facts: &'a dyn Facts,
-    /// The shell's side.
-    pub manager: &'a ManagerFacts,
-}
-
-impl Context<'_> {
-    /// A resource limit of the unit, soft and hard; what nothing sets is the manager's own.
-    pub fn limit(&self, id: DirectiveId) -> (u64, u64) {
-        self.unit.settings.rlimit(id).unwrap_or_else(|| own_limit(self.facts, id))
-    }
-}
-
-/// The manager's own resource limit that a directive (`LimitNOFILE=`, `DefaultLimitNOFILE=`) is about.
-pub fn own_limit(facts: &dyn Facts, id: DirectiveId) -> (u64, u64) {
-    let name = row(id).name;
-    facts.resource_limit(
-        name.strip_prefix("DefaultLimit").or_else(|| name.strip_prefix("Limit")).unwrap_or(name),
-    )
 }
 
 /// Writes the wall clock of a stamp.
