@@ -203,11 +203,11 @@ impl Engine {
     }
 
     fn caller_gone(&mut self, connection: u64) {
-        let held: Vec<UnitId> =
-            self.units().filter(|unit| unit.refs.contains_key(&connection)).map(|unit| unit.id).collect();
-        for id in held {
-            self.unit_mut(id).refs.remove(&connection);
-            self.queues.collect.insert(id);
+        for id in self.held.remove(&connection).unwrap_or_default() {
+            if self.get(id).is_some() {
+                self.unit_mut(id).refs.remove(&connection);
+                self.queues.collect.insert(id);
+            }
         }
     }
 

@@ -123,6 +123,8 @@ pub struct Engine {
     cgroups: BTreeMap<Rc<str>, UnitId>,
     bus_names: Owned<Rc<str>>,
     mounts: MountIndex,
+    /// Units that a client connection holds.
+    held: BTreeMap<u64, BTreeSet<UnitId>>,
     /// Device units by their path below `/sys`.
     devices: BTreeSet<(Rc<str>, UnitId)>,
     failed: BTreeSet<UnitId>,
@@ -155,6 +157,7 @@ impl Engine {
             cgroups: BTreeMap::new(),
             bus_names: Owned::default(),
             mounts: MountIndex::default(),
+            held: BTreeMap::new(),
             devices: BTreeSet::new(),
             failed: BTreeSet::new(),
             queues: Queues::default(),

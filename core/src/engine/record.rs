@@ -236,6 +236,9 @@ impl Engine {
         if let Some(cgroup) = &record.cgroup {
             self.cgroups.insert(cgroup.clone(), id);
         }
+        for &connection in record.refs.keys() {
+            self.held.entry(connection).or_default().insert(id);
+        }
         let unit = self.unit_mut(id);
         unit.kind = record.kind;
         unit.stamps = record.stamps;

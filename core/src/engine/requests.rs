@@ -182,7 +182,7 @@ impl Engine {
         load_failure(self, id)?;
         self.unit_mut(id).given_fds = fds;
         if add_ref {
-            *self.unit_mut(id).refs.entry(caller.connection).or_default() += 1;
+            self.add_ref(id, caller.connection);
         }
         if unit.kind() == UnitType::Scope {
             scope::adopt(self, id, pids, controller);
@@ -213,7 +213,7 @@ impl Engine {
     fn hold(&mut self, caller: &Caller, unit: &UnitName, hold: bool) -> Answer {
         let id = self.named(unit)?;
         if hold {
-            *self.unit_mut(id).refs.entry(caller.connection).or_default() += 1;
+            self.add_ref(id, caller.connection);
             return Ok(Response::Done);
         }
         let refs = &mut self.unit_mut(id).refs;
@@ -223,9 +223,17 @@ impl Engine {
         *count -= 1;
         if *count == 0 {
             refs.remove(&caller.connection);
+            if let Some(held) = self.held.get_mut(&caller.connection) {
+                held.remove(&id);
+            }
         }
         self.queues.collect.insert(id);
         Ok(Response::Done)
+    }
+
+    fn add_ref(&mut self, id: UnitId, connection: u64) {
+        *self.unit_mut(id).refs.entry(connection).or_default() += 1;
+        self.held.entry(connection).or_default().insert(id);
     }
 
     fn freeze(&mut self, unit: &UnitName, on: bool) -> Answer {

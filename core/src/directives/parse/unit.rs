@@ -34,20 +34,20 @@ pub(super) fn parse(context: &mut Context<'_, '_>, text: &str) -> Result<Outcome
     }
 }
 
-/// A unit name with its specifiers expanded; a template takes over the unit's own instance.
+/// A unit name with its specifiers expanded; a template takes over the unit's own instance, or else its prefix
+/// (`Before=sshd@.service` in `sshd-keygen.service` means `sshd@sshd-keygen.service`).
 pub(in crate::directives) fn unit_name(context: &Context<'_, '_>, word: &str) -> Result<UnitName, Problem> {
     let text = context.expand(word)?;
     let name = match UnitName::parse(&text) {
         Ok(name) => name,
         Err(error) => return ignored(format!("{text:?} is no unit name: {error}")),
     };
-    match (name.is_template(), context.specifiers.unit.instance()) {
-        (false, _) => Ok(name),
-        (true, Some(instance)) => {
-            name.with_instance(instance).or_else(|error| ignored(format!("{text:?}: {error}")))
-        }
-        (true, None) => ignored(format!("{text:?} is a template without an instance")),
+    if !name.is_template() {
+        return Ok(name);
     }
+    let unit = context.specifiers.unit;
+    let instance = unit.instance().unwrap_or(unit.prefix());
+    name.with_instance(instance).or_else(|error| ignored(format!("{text:?}: {error}")))
 }
 
 /// The unit names of a list; those that are none are complained of.
