@@ -379,10 +379,10 @@ impl World {
         let Some(process) = self.processes.remove(&pid) else { return };
         let cgroup = process.cgroup.clone();
         self.after(span, Event::ProcessExited { pid, exit, cgroup: cgroup.clone(), comm: None });
-        if let Some(cgroup) = cgroup {
-            if !self.processes.values().any(|other| other.cgroup.as_ref() == Some(&cgroup)) {
-                self.after(span, Event::CgroupEmpty(cgroup));
-            }
+        if let Some(cgroup) = cgroup
+            && !self.processes.values().any(|other| other.cgroup.as_ref() == Some(&cgroup))
+        {
+            self.after(span, Event::CgroupEmpty(cgroup));
         }
     }
 

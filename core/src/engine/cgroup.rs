@@ -133,10 +133,10 @@ impl Engine {
 
     /// Settings of a running unit are new: write its cgroup's attributes again.
     pub(crate) fn refresh_cgroup(&mut self, id: UnitId) {
-        if self.unit(id).cgroup.is_some() {
-            if let Some(spec) = self.cgroup_spec(id) {
-                self.chain(id, vec![super::effect::Step::Cgroup(spec)]);
-            }
+        if self.unit(id).cgroup.is_some()
+            && let Some(spec) = self.cgroup_spec(id)
+        {
+            self.chain(id, vec![super::effect::Step::Cgroup(spec)]);
         }
     }
 }

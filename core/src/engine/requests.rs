@@ -41,7 +41,7 @@ impl Engine {
     pub(crate) fn prepare(&mut self, request: &Request) {
         let Request::StartTransient { unit, text, aux, .. } = request else { return };
         for (name, text) in aux.iter().map(|(name, text)| (name, text)).chain([(unit, text)]) {
-            if self.find_unit(name).is_none_or(|unit| can_be_made(unit)) {
+            if self.find_unit(name).is_none_or(can_be_made) {
                 self.write_transient(name, text);
             }
         }

@@ -150,10 +150,10 @@ impl Engine {
 
     /// Slices have no process that would make their cgroup.
     fn realize_later(&mut self, id: UnitId) {
-        if self.unit(id).unit_type() == UnitType::Slice {
-            if let Some(spec) = self.cgroup_spec(id) {
-                self.chain(id, vec![super::effect::Step::Cgroup(spec)]);
-            }
+        if self.unit(id).unit_type() == UnitType::Slice
+            && let Some(spec) = self.cgroup_spec(id)
+        {
+            self.chain(id, vec![super::effect::Step::Cgroup(spec)]);
         }
     }
 }

@@ -32,16 +32,12 @@ impl Transaction {
             }
             for (to, _) in draft.wants {
                 if let Some(other) = self.drafts[to].as_mut() {
-                    other.wanted_by.retain(|link| link.0 != index);
+                    other.wanted = other.wanted.saturating_sub(1);
                 }
             }
-            for (by, matters, _) in draft.wanted_by {
-                if let Some(other) = self.drafts[by].as_mut() {
-                    other.wants.retain(|link| link.0 != index);
-                    if matters && dependents {
-                        stack.push(by);
-                    }
-                }
+            if dependents {
+                let needs = draft.wanted_by.iter().filter(|(_, matters, _)| *matters);
+                stack.extend(needs.map(|(by, _, _)| *by));
             }
         }
     }
@@ -86,8 +82,7 @@ impl Transaction {
     pub fn collect_garbage(&mut self) {
         let mut stack: Vec<Index> = (0..self.drafts.len()).collect();
         while let Some(index) = stack.pop() {
-            let unwanted =
-                self.draft(index).is_some_and(|draft| draft.wanted_by.is_empty()) && index != self.anchor;
+            let unwanted = self.draft(index).is_some_and(|draft| draft.wanted == 0) && index != self.anchor;
             if unwanted {
                 let wants = self.drafts[index].as_ref().map(|draft| draft.wants.clone()).unwrap_or_default();
                 self.remove(index, true);
@@ -134,7 +129,9 @@ impl Transaction {
     fn drop_one(&mut self, e: &mut Engine, unit: UnitId, one: Index, other: Index) -> Result<(), Failure> {
         let (Some(a), Some(b)) = (self.draft(one), self.draft(other)) else { return Ok(()) };
         let by_conflict = |index: Index| {
-            self.draft(index).is_some_and(|draft| draft.wanted_by.iter().any(|&(_, _, conflicts)| conflicts))
+            self.draft(index).is_some_and(|draft| {
+                draft.wanted_by.iter().any(|&(by, _, conflicts)| conflicts && self.draft(by).is_some())
+            })
         };
         let victim = match (a.matters, b.matters) {
             (true, false) => other,
@@ -170,9 +167,22 @@ impl Transaction {
         let Some((&into, rest)) = jobs.split_first() else { return };
         let into = if rest.contains(&self.anchor) { self.anchor } else { into };
         for &index in jobs.iter().filter(|&&index| index != into) {
-            let Some(draft) = self.drafts[index].clone() else { continue };
+            let Some(mut draft) = self.drafts[index].clone() else { continue };
             let state = e.unit(draft.unit).active_state();
             self.remove(index, false);
+            draft.wants.retain(|&(to, _)| to != into && self.draft(to).is_some());
+            draft.wanted_by.retain(|&(by, _, _)| by != into && self.draft(by).is_some());
+            for &(to, matters) in &draft.wants {
+                if let Some(other) = self.drafts[to].as_mut() {
+                    other.wanted_by.push((into, matters, false));
+                    other.wanted += 1;
+                }
+            }
+            for &(by, matters, _) in &draft.wanted_by {
+                if let Some(other) = self.drafts[by].as_mut() {
+                    other.wants.push((into, matters));
+                }
+            }
             let Some(target) = self.drafts[into].as_mut() else { return };
             if let Some(kind) = kinds::merge_and_collapse(target.kind, draft.kind, state) {
                 target.kind = kind;
@@ -180,18 +190,9 @@ impl Transaction {
             target.irreversible |= draft.irreversible;
             target.matters |= draft.matters;
             target.ignore_order |= draft.ignore_order;
-            target.wants.extend(draft.wants.iter().filter(|link| link.0 != into));
-            target.wanted_by.extend(draft.wanted_by.iter().filter(|link| link.0 != into));
-            for (to, matters) in draft.wants.into_iter().filter(|link| link.0 != into) {
-                if let Some(other) = self.drafts[to].as_mut() {
-                    other.wanted_by.push((into, matters, false));
-                }
-            }
-            for (by, matters, _) in draft.wanted_by.into_iter().filter(|link| link.0 != into) {
-                if let Some(other) = self.drafts[by].as_mut() {
-                    other.wants.push((into, matters));
-                }
-            }
+            target.wanted += draft.wanted_by.len();
+            target.wants.append(&mut draft.wants);
+            target.wanted_by.append(&mut draft.wanted_by);
         }
     }
 

@@ -87,12 +87,12 @@ impl Engine {
 
     fn unblock(&mut self, id: JobId) {
         let table = self.table_mut();
-        if let Some((_, unit)) = table.blocked.remove(&id) {
-            if let Some(jobs) = table.waiters.get_mut(&unit) {
-                jobs.remove(&id);
-                if jobs.is_empty() {
-                    table.waiters.remove(&unit);
-                }
+        if let Some((_, unit)) = table.blocked.remove(&id)
+            && let Some(jobs) = table.waiters.get_mut(&unit)
+        {
+            jobs.remove(&id);
+            if jobs.is_empty() {
+                table.waiters.remove(&unit);
             }
         }
     }

@@ -22,8 +22,11 @@ pub(crate) struct Draft {
     pub matters: bool,
     pub irreversible: bool,
     pub ignore_order: bool,
-    /// Who asks for it: (job, whether that job fails without it, whether it is asked for by a conflict).
+    /// Who asks for it: (job, whether that job fails without it, whether it is asked for by a conflict). Links to jobs
+    /// that were taken out stay; `wanted` counts the others.
     pub wanted_by: Vec<(Index, bool, bool)>,
+    /// How many of `wanted_by` are still there.
+    pub wanted: usize,
     /// What it asks for, with whether it fails without.
     pub wants: Vec<(Index, bool)>,
 }
@@ -77,11 +80,11 @@ impl Transaction {
     fn add_one(&mut self, kind: JobType, unit: UnitId, pull: Pull) -> (Index, bool) {
         let of_unit = self.by_unit.entry(unit).or_default();
         for &index in of_unit.iter() {
-            if let Some(draft) = self.drafts.get_mut(index).and_then(Option::as_mut) {
-                if draft.kind == kind {
-                    draft.irreversible |= pull.irreversible;
-                    return (index, false);
-                }
+            if let Some(draft) = self.drafts.get_mut(index).and_then(Option::as_mut)
+                && draft.kind == kind
+            {
+                draft.irreversible |= pull.irreversible;
+                return (index, false);
             }
         }
         let index = self.drafts.len();
@@ -93,6 +96,7 @@ impl Transaction {
             irreversible: pull.irreversible,
             ignore_order: pull.ignore_order,
             wanted_by: Vec::new(),
+            wanted: 0,
             wants: Vec::new(),
         }));
         (index, true)
@@ -107,6 +111,7 @@ impl Transaction {
         }
         if let Some(draft) = self.drafts[to].as_mut() {
             draft.wanted_by.push((by, pull.matters, pull.conflicts));
+            draft.wanted += 1;
         }
     }
 

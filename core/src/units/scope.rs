@@ -207,10 +207,8 @@ impl Machine for Scope {
                 e.log(4, Some(id), format!("{}: {}", e.unit(id).name, error.message));
                 end(e, id, ScopeResult::Resources);
             }
-            (State::StopSigterm | State::StopSigkill, result) => {
-                if result.is_ok_and(|output| output.alive == 0) {
-                    end(e, id, ScopeResult::Success);
-                }
+            (State::StopSigterm | State::StopSigkill, Ok(output)) if output.alive == 0 => {
+                end(e, id, ScopeResult::Success);
             }
             _ => {}
         }
