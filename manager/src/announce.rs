@@ -10,6 +10,7 @@ use runstead_wire::dbus::Message;
 impl Shell {
     /// Tell everybody who listens.
     pub(crate) fn announce(&mut self, announcement: &Announcement) {
+        self.tell_oom_daemon(announcement);
         if !self.anybody_listens() {
             return;
         }

@@ -271,7 +271,7 @@ fn assemble(
         console,
         host,
         persist,
-        varlink: crate::varlink::Varlink::open(&run)?,
+        varlink: crate::varlink::Varlink::open(&run, options.user)?,
         calls: Calls::default(),
         execs: BTreeMap::new(),
         next_exec: 1,
@@ -369,6 +369,7 @@ impl Shell {
         if let Some(private) = &self.clients.listener {
             self.reactor.add(private, Token::PrivateSocket, Priority::Client, read)?;
         }
+        self.listen_varlink()?;
         Ok(())
     }
 
