@@ -93,7 +93,7 @@ fn mounts(b: &mut Builder, mut entries: Vec<Entry>) -> Result<(), PlanError> {
         Op::Mount { source: None, target: "/".into(), fstype: None, flags: MS_SLAVE | MS_REC, data: None };
     b.push(slave, "PrivateMounts", FAIL);
     if system {
-        entries.push(Entry::incoming(&run, &b.spec.unit.to_string()));
+        entries.push(Entry::incoming(&run, b.spec.unit.as_str()));
     }
     let prefix = if root.is_some() { stage.clone() } else { String::new() };
     let entries = sort(entries);

@@ -149,7 +149,7 @@ fn encode_namespace(asm: &mut Assembler, op: &Op) -> bool {
             request.resize(40, 0);
             let request = asm.aligned(&request);
             asm.call(libc::SYS_socket, &[N(libc::AF_INET as u64), kind, N(0)]).store = TEMP + 1;
-            asm.call(libc::SYS_ioctl, &[R(TEMP), N(libc::SIOCSIFFLAGS as u64), request]).policy =
+            asm.call(libc::SYS_ioctl, &[R(TEMP), N(libc::SIOCSIFFLAGS), request]).policy =
                 Policy::Continue as u8;
             asm.close(TEMP);
         }

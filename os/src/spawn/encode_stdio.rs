@@ -31,7 +31,7 @@ pub(super) fn encode(asm: &mut Assembler, op: &Op, layout: &FdLayout) -> bool {
             asm.add(special::WAIT_HANGUP, &[signed(layout.get(*fd)), signed(*timeout)]);
         }
         Op::ControllingTty { force } => {
-            let args = [N(0), N(libc::TIOCSCTTY as u64), N(u64::from(*force))];
+            let args = [N(0), N(libc::TIOCSCTTY), N(u64::from(*force))];
             asm.call(libc::SYS_ioctl, &args).fine[0] = libc::EPERM as u16;
         }
         Op::ResetTty { path, reset, vhangup, size } => reset_tty(asm, path, *reset, *vhangup, *size),
@@ -120,7 +120,7 @@ fn reset_tty(asm: &mut Assembler, path: &str, reset: bool, vhangup: bool, size: 
     if size != (0, 0) {
         let window: Vec<u8> = [size.0, size.1, 0, 0].iter().flat_map(|n| n.to_ne_bytes()).collect();
         let window = asm.aligned(&window);
-        asm.call(libc::SYS_ioctl, &[R(TEMP), N(libc::TIOCSWINSZ as u64), window]).policy =
+        asm.call(libc::SYS_ioctl, &[R(TEMP), N(libc::TIOCSWINSZ), window]).policy =
             Policy::Continue as u8;
     }
     asm.close(TEMP);
