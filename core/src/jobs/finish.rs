@@ -34,7 +34,14 @@ impl Engine {
                     kinds::as_str(job.kind)
                 );
                 self.log(7, Some(job.unit), text);
-                self.start_on_termination(job.unit, Dependency::OnFailure, ids::ON_FAILURE_JOB_MODE);
+                // Two units that name each other here would go on for ever within one step: no start of theirs is counted.
+                let now = self.now().monotonic;
+                if self.unit_mut(job.unit).auto_limit.pass(now) {
+                    self.start_on_termination(job.unit, Dependency::OnFailure, ids::ON_FAILURE_JOB_MODE);
+                } else {
+                    let text = format!("{}: OnFailure= is triggered too often, ignoring.", self.unit(job.unit).name);
+                    self.log(4, Some(job.unit), text);
+                }
             }
             self.wake_blocked(job.unit);
             self.collect_jobs_around(job.unit, &mut stack);

@@ -402,7 +402,7 @@ fn arm(e: &mut Engine, id: UnitId, s: &Settings, monotonic: Usec, realtime: Usec
     let clocks =
         if wake { (Clock::BoottimeAlarm, Clock::RealtimeAlarm) } else { (Clock::Monotonic, Clock::Realtime) };
     let perturb = e.config.seed.iter().fold(0u64, |all, &byte| all.wrapping_mul(257) ^ u64::from(byte));
-    let mut one = |e: &mut Engine, which, clock: Clock, next: Usec| {
+    let one = |e: &mut Engine, which, clock: Clock, next: Usec| {
         if next == NEVER {
             e.disarm(id, which);
             return 0;
