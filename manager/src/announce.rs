@@ -11,11 +11,28 @@ impl Shell {
     /// Tell everybody who listens.
     pub(crate) fn announce(&mut self, announcement: &Announcement) {
         self.tell_oom_daemon(announcement);
+        self.notice(announcement);
         if !self.anybody_listens() {
             return;
         }
         for message in self.signals_for(announcement) {
             self.broadcast(&message);
+        }
+    }
+
+    /// What the shell itself wants to know.
+    fn notice(&mut self, announcement: &Announcement) {
+        match announcement {
+            Announcement::StartupFinished(_) => self.host.stamps.finish = crate::facts::stamp(),
+            // dbus-broker's unit has this name as an alias, too.
+            Announcement::UnitChanged(unit) if unit.as_str() == "dbus.service" => {
+                let up = self.engine.find_unit(unit).is_some_and(|unit| unit.sub_state() == "running");
+                if up && !self.bus.wanted {
+                    self.bus_wanted();
+                }
+                self.bus.wanted = up;
+            }
+            _ => {}
         }
     }
 

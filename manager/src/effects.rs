@@ -125,6 +125,15 @@ impl Shell {
         }
     }
 
+    /// Status output on or off; services see it by a file (systemd.special(7)).
+    pub(crate) fn show_status(&mut self, on: bool) {
+        self.console.enabled = on;
+        let marker = RunEntry::File { bytes: Rc::from([]), mode: 0o644 };
+        if let Err(text) = self.write_run_tree("systemd/show-status", on.then_some(&marker)) {
+            self.complain(7, &text);
+        }
+    }
+
     fn configure(&mut self, setting: Setting) {
         match setting {
             Setting::LogLevel(level) => self.log.level = level,
@@ -133,7 +142,7 @@ impl Shell {
                     self.log.target = target;
                 }
             }
-            Setting::ShowStatus(on) => self.console.enabled = on,
+            Setting::ShowStatus(on) => self.show_status(on),
             Setting::Environment(block) => self.host.environment = block,
         }
     }

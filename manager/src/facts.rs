@@ -205,7 +205,8 @@ impl Facts for ShellFacts<'_> {
         let mut found = Vec::new();
         for cgroup in cgroups.subtree(path).unwrap_or_default() {
             let pids = cgroups.pids(&cgroup).unwrap_or_default();
-            found.extend(pids.into_iter().map(|pid| (cgroup.clone(), pid)));
+            // 0 stands for processes that our PID namespace does not show.
+            found.extend(pids.into_iter().filter(|pid| *pid > 0).map(|pid| (cgroup.clone(), pid)));
         }
         found
     }

@@ -284,6 +284,7 @@ fn assemble(
         options,
     };
     shell.listen()?;
+    shell.show_status(shell.console.enabled);
     shell.take_over(inherited);
     Ok(shell)
 }

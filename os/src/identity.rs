@@ -57,7 +57,8 @@ impl Identity {
             machine_id: valid_id(&text).unwrap_or_default(),
             boot_id: boot_id.trim().replace('-', ""),
             virtualization: virtualization(container.as_deref()),
-            first_boot: text.trim().is_empty() || text.trim() == "uninitialized",
+            // An empty file only asks for an id (machine-id(5), "First Boot Semantics").
+            first_boot: !Path::new("/etc/machine-id").exists() || text.trim() == "uninitialized",
             command_line: words(container.is_some()),
             architecture: architecture(),
             container,

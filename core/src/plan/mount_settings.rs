@@ -53,11 +53,16 @@ pub(super) fn collect(b: &Builder) -> Wanted {
     private(b, &mut entries);
     paths(b, &mut entries);
     binds(b, &mut entries);
-    own_directories(b, &mut entries);
     let s = b.settings();
+    // The unit's own directories are exempt from what the others protect; by themselves they need no namespace, unless
+    // they are those of a dynamic user, which lie elsewhere.
+    let elsewhere = s.bool(ids::DYNAMIC_USER)
+        && [ids::STATE_DIRECTORY, ids::CACHE_DIRECTORY, ids::LOGS_DIRECTORY].iter().any(|id| s.is_set(*id));
+    let asked = elsewhere || !entries.is_empty();
+    own_directories(b, &mut entries);
     let explicit = s.tristate(ids::PRIVATE_MOUNTS);
     let root = s.text(ids::ROOT_DIRECTORY).is_some_and(|root| root != "/");
-    let needed = explicit == Some(true) || root || !entries.is_empty() || s.int(ids::MOUNT_FLAGS) != 0;
+    let needed = explicit == Some(true) || root || asked || s.int(ids::MOUNT_FLAGS) != 0;
     if needed {
         credentials(b, &mut entries);
     }
