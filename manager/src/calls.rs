@@ -4,7 +4,7 @@ use crate::shell::Shell;
 use runstead_api::systemd1::action::{Action, Operation, Read, Shape};
 use runstead_api::systemd1::errors::Error;
 use runstead_api::systemd1::route::{self, Call, Target};
-use runstead_api::systemd1::{answer, introspect, manager_properties, unit_properties};
+use runstead_api::systemd1::{answer, introspect, manager_properties, objects};
 use runstead_core::engine::effect::{CallId, Failure, FdId, Request, Response};
 use runstead_core::engine::event::{Caller, Event};
 use runstead_core::names::UnitName;
@@ -164,18 +164,12 @@ impl Shell {
                     Ok(())
                 })
             }
-            Call::Get { interface, property } => body(&mut |writer| match (target, id) {
-                (Target::Manager, _) => manager_properties::get(&self.engine, &facts, property, writer),
-                (Target::Job(job), _) => answer::job_property(&self.engine, *job, property, writer),
-                (_, Some(id)) => unit_properties::get(&self.engine, &facts, id, interface, property, writer),
-                _ => Err(Error::unknown_object(message.path().unwrap_or("/"))),
+            Call::Get { interface, property } => body(&mut |writer| {
+                objects::get(&self.engine, &facts, (target, id), (interface, property), writer)
             }),
-            Call::GetAll { interface } => body(&mut |writer| match (target, id) {
-                (Target::Manager, _) => manager_properties::get_all(&self.engine, &facts, interface, writer),
-                (Target::Job(job), _) => answer::job_properties(&self.engine, *job, writer),
-                (_, Some(id)) => unit_properties::get_all(&self.engine, &facts, id, interface, writer),
-                _ => Err(Error::unknown_object(message.path().unwrap_or("/"))),
-            }),
+            Call::GetAll { interface } => {
+                body(&mut |writer| objects::get_all(&self.engine, &facts, (target, id), interface, writer))
+            }
             Call::Action(_) | Call::UnitMethod | Call::Set { .. } => Ok(reply.clone()),
         }
     }

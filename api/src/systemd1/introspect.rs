@@ -1,7 +1,7 @@
 //! `org.freedesktop.DBus.Introspectable`: the XML of an object, from the same tables that answer for it.
 use super::interfaces::{self, Interface, Method, Signal};
 use super::route::Target;
-use super::{JOB_PREFIX, MANAGER_PATH, UNIT_PREFIX};
+use super::{JOB_PREFIX, MANAGER_PATH, UNIT_PREFIX, log_control};
 use runstead_core::directives::properties::{self, Emits};
 use runstead_core::engine::Engine;
 use runstead_core::engine::effect::UnitId;
@@ -63,6 +63,7 @@ pub fn text(engine: &Engine, target: &Target, unit: Option<UnitId>) -> String {
             node(&mut xml, "unit");
             node(&mut xml, "job");
         }
+        Target::LogControl => log_control(&mut xml),
         Target::Job(_) => job(&mut xml),
         Target::Unit(_) | Target::Invocation(_) | Target::CallersUnit => {
             if let Some(unit) = unit.and_then(|id| engine.get(id)) {
@@ -86,6 +87,9 @@ fn children(xml: &mut String, engine: &Engine, path: &str) {
             node(xml, &job.id.0.to_string());
         }
     } else if let Some(rest) = MANAGER_PATH.strip_prefix(path.trim_end_matches('/')) {
+        if log_control::PATH.rsplit_once('/').is_some_and(|(parent, _)| parent == path) {
+            node(xml, "LogControl1");
+        }
         node(xml, rest.trim_start_matches('/').split('/').next().unwrap_or(""));
     }
 }
@@ -113,6 +117,14 @@ fn plain(xml: &mut String, interface: &Interface, rows: &[properties::PropertyRo
     rows.iter().for_each(|row| property(xml, row.name, row.signature, row.emits, false));
     interface.methods.iter().for_each(|row| method(xml, row));
     interface.signals.iter().for_each(|row| signal(xml, row));
+    xml.push_str(" </interface>\n");
+}
+
+fn log_control(xml: &mut String) {
+    let _ = writeln!(xml, " <interface name=\"{}\">", log_control::INTERFACE);
+    for row in &log_control::ROWS {
+        property(xml, row.name, "s", Emits::No, row.writable);
+    }
     xml.push_str(" </interface>\n");
 }
 

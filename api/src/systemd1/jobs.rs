@@ -4,9 +4,9 @@ use super::interfaces::JOB;
 use super::signals::job_path;
 use runstead_core::directives::properties::Emits;
 use runstead_core::engine::Engine;
-use runstead_core::engine::effect::{JobId, JobType};
+use runstead_core::engine::effect::JobId;
 use runstead_core::graph::Dependency;
-use runstead_core::jobs::{Job, kinds};
+use runstead_core::jobs::{Job, kinds, waits};
 use runstead_core::names::unit_object_path;
 use runstead_wire::dbus::Writer;
 
@@ -100,21 +100,17 @@ pub fn list<'a>(engine: &Engine, jobs: impl Iterator<Item = &'a Job>, writer: &m
     });
 }
 
-/// Jobs that run before this one (`after`: that it waits for), or that wait for it.
-pub fn ordered(engine: &Engine, id: JobId, before_it: bool) -> Result<Vec<&Job>, Error> {
+/// Jobs that this one waits for, or (`waiting` false) that wait for it.
+pub fn ordered(engine: &Engine, id: JobId, waiting: bool) -> Result<Vec<&Job>, Error> {
     let job = find(engine, id)?;
     let unit = engine.get(job.unit).ok_or_else(|| Error::unknown_object(&job_path(id)))?;
-    let others = |kind| {
-        unit.dependencies(kind).filter_map(|id| engine.get(id)?.job).filter_map(|other| engine.job(other))
+    let fits = |kind: Dependency, other: &Job| match waiting {
+        true => waits(job.kind, kind, other.kind),
+        false => waits(other.kind, kind.inverse(), job.kind),
     };
-    // Towards what the unit is ordered after, and what is ordered after it.
-    let after = others(Dependency::After).filter(|other| waits(job, other) == before_it);
-    let before = others(Dependency::Before).filter(|other| waits(other, job) != before_it);
-    Ok(after.chain(before).collect())
-}
-
-/// Whether the job of the later unit waits for that of the earlier: it does, unless one is a stop, which the earlier unit
-/// waits for instead.
-fn waits(later: &Job, _earlier: &Job) -> bool {
-    !matches!(later.kind, JobType::Stop | JobType::Restart)
+    let neighbours = [Dependency::Before, Dependency::After].into_iter().flat_map(|kind| {
+        let others = unit.dependencies(kind).filter_map(|id| engine.job(engine.get(id)?.job?));
+        others.filter(move |other| fits(kind, other)).collect::<Vec<_>>()
+    });
+    Ok(neighbours.collect())
 }

@@ -8,9 +8,16 @@ use runstead_core::engine::Engine;
 use runstead_wire::dbus::{Value, Writer};
 
 /// `Get`: the value as a variant.
-pub fn get(engine: &Engine, facts: &dyn Facts, property: &str, writer: &mut Writer) -> Result<(), Error> {
-    let row = ROWS.iter().find(|row| row.name == property);
-    let row = row.ok_or_else(|| Error::unknown_property(MANAGER.name, property))?;
+pub fn get(
+    engine: &Engine,
+    facts: &dyn Facts,
+    interface: &str,
+    property: &str,
+    writer: &mut Writer,
+) -> Result<(), Error> {
+    let ours = interface.is_empty() || interface == MANAGER.name;
+    let row = ROWS.iter().find(|row| ours && row.name == property);
+    let row = row.ok_or_else(|| Error::unknown_property(interface, property))?;
     let context = Context { engine, facts, host: &facts.host_values(), manager: &facts.manager() };
     writer.variant(row.signature, |w| write(&context, row, w));
     Ok(())

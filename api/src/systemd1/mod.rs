@@ -9,7 +9,9 @@
 //! | `answer` | answers to questions, replies to requests |
 //! | `unit_properties`, `state` | properties of units: the tables are `core::directives::properties` |
 //! | `manager_properties`, `manager_table` | properties of the manager |
+//! | `objects` | properties of any object |
 //! | `abilities`, `jobs` | what a unit can do; jobs |
+//! | `log_control` | the second object: log level and target |
 //! | `facts` | what the kernel and the shell know |
 //! | `introspect`, `signals` | the same tables as XML and as `PropertiesChanged` |
 //! | `value` | values between the wire and the directives |
@@ -23,8 +25,10 @@ pub mod facts;
 pub mod interfaces;
 pub mod introspect;
 pub mod jobs;
+pub mod log_control;
 pub mod manager_properties;
 pub mod manager_table;
+pub mod objects;
 pub mod route;
 pub mod signals;
 pub mod state;

@@ -1,7 +1,7 @@
 //! What a method call is about: which object, and which of the interfaces that every object has.
 use super::action::Action;
 use super::errors::Error;
-use super::{JOB_PREFIX, MANAGER_PATH, UNIT_PREFIX, decode, interfaces};
+use super::{JOB_PREFIX, MANAGER_PATH, UNIT_PREFIX, decode, interfaces, log_control};
 use runstead_core::engine::effect::JobId;
 use runstead_core::names::{UnitName, from_object_path};
 use runstead_wire::dbus::{Message, Reader, Value};
@@ -19,6 +19,8 @@ pub enum Target {
     CallersUnit,
     /// A job.
     Job(JobId),
+    /// `/org/freedesktop/LogControl1`.
+    LogControl,
     /// An object that only has children (`/`, `/org`, `.../unit`, `.../job`).
     Node(String),
 }
@@ -61,6 +63,9 @@ pub enum Call {
 pub fn target(path: &str) -> Result<Target, Error> {
     if path == MANAGER_PATH {
         return Ok(Target::Manager);
+    }
+    if path == log_control::PATH {
+        return Ok(Target::LogControl);
     }
     if let Some(label) = path.strip_prefix(UNIT_PREFIX) {
         if label == "self" {
@@ -146,7 +151,7 @@ fn method(target: &Target, interface: &str, member: &str, message: &Message) -> 
         }
         Target::Unit(_) | Target::Invocation(_) | Target::CallersUnit => Ok(Call::UnitMethod),
         Target::Job(id) => Ok(Call::Action(decode::on_job(member, *id)?)),
-        Target::Node(_) => Err(Error::unknown_method(member, interface)),
+        Target::LogControl | Target::Node(_) => Err(Error::unknown_method(member, interface)),
     }
 }
 

@@ -4,7 +4,7 @@ use super::action::{Action, Shape};
 use super::decode::{job_mode, unit_name};
 use super::errors::Error;
 use super::value::from_wire;
-use runstead_core::directives;
+use runstead_core::directives::{self, NotSettable};
 use runstead_core::engine::effect::{FdId, Request};
 use runstead_core::names::UnitType;
 use runstead_wire::dbus::{Reader, Value};
@@ -140,13 +140,20 @@ fn read_property(kind: UnitType, name: &str, value: Value, into: &mut Properties
             }
         }
         _ => {
-            let lines = directives::transient_text(kind, name, &from_wire(&value)).map_err(|error| {
-                Error::new("org.freedesktop.DBus.Error.PropertyReadOnly", error.to_string())
-            })?;
+            let lines = directives::transient_text(kind, name, &from_wire(&value))
+                .map_err(|error| not_settable(&error))?;
             for (section, line) in lines {
                 into.sections.entry(section).or_default().push(line);
             }
         }
     }
     Ok(())
+}
+
+fn not_settable(error: &NotSettable) -> Error {
+    let name = match error {
+        NotSettable::Unknown(_) => "org.freedesktop.DBus.Error.PropertyReadOnly",
+        NotSettable::Type(_) => "org.freedesktop.DBus.Error.InvalidArgs",
+    };
+    Error::new(name, error.to_string())
 }

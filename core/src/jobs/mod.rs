@@ -23,6 +23,8 @@ pub(crate) mod transaction;
 
 pub use queue::Enqueued;
 
+pub use order::waits;
+
 use crate::engine::clock::{Stamp, Usec};
 use crate::engine::effect::{JobId, JobType, UnitId};
 use serde::{Deserialize, Serialize};

@@ -16,7 +16,7 @@ pub(crate) fn earlier_waits(b: JobType) -> bool {
 }
 
 /// Whether a job of type `mine` on a unit waits for the job `theirs` of its neighbour, with `kind` seen from the unit.
-pub(crate) fn waits(mine: JobType, kind: Dependency, theirs: JobType) -> bool {
+pub fn waits(mine: JobType, kind: Dependency, theirs: JobType) -> bool {
     if mine == JobType::Nop || theirs == JobType::Nop {
         return false;
     }
