@@ -240,7 +240,6 @@ fn service_environment(e: &Engine, id: UnitId, cfg: &Settings, role: Role) -> Ve
             put("EXIT_STATUS", &status);
         }
     }
-    drop(put);
     if let Some(activation) = &e.unit(id).activation {
         env.extend(activation.iter().cloned());
     }

@@ -347,10 +347,10 @@ type Parameters = (Rc<str>, Option<Rc<str>>, Option<String>);
 fn parameters(e: &Engine, id: UnitId) -> Parameters {
     let unit = e.unit(id);
     let (s, table) = (&unit.settings, mount(e, id).mounted.as_ref());
-    if s.text(ids::WHAT).is_none() {
-        if let Some(line) = table {
-            return (line.what.clone(), Some(line.fstype.clone()), Some(line.options.to_string()));
-        }
+    if s.text(ids::WHAT).is_none()
+        && let Some(line) = table
+    {
+        return (line.what.clone(), Some(line.fstype.clone()), Some(line.options.to_string()));
     }
     let what = s.text(ids::WHAT).unwrap_or("none").into();
     let fstype = s.text(ids::MOUNT_TYPE).filter(|kind| *kind != "auto").map(Rc::from);

@@ -67,8 +67,8 @@ fn source_dependencies(e: &mut Engine, id: UnitId) {
     let Some(what) = s.text(ids::WHAT).filter(|what| what.starts_with('/')) else { return };
     exec::need_mounts_for(e, id, what, true, Origins::IMPLICIT);
     let is_device = what.starts_with("/dev/") && !is_bind(&s);
-    if is_device && !e.config.container && !e.config.user {
-        if let Ok(name) = UnitName::from_path(what, UnitType::Device) {
+    if is_device && !e.config.container && !e.config.user
+        && let Ok(name) = UnitName::from_path(what, UnitType::Device) {
             let device = e.ensure(&name);
             let options = s.text(ids::OPTIONS).unwrap_or("");
             let bound = has_option(options, &["x-systemd.device-bound", "x-systemd.device-bound=yes"]);
@@ -76,7 +76,6 @@ fn source_dependencies(e: &mut Engine, id: UnitId) {
             e.add_two(id, kind, Dependency::After, device, Origins::IMPLICIT);
             e.add_dependency(id, Dependency::StopPropagatedFrom, device, Origins::IMPLICIT);
         }
-    }
 }
 
 /// File systems that the manager does not unmount at shutdown.
@@ -84,7 +83,7 @@ pub(super) fn is_extrinsic(place: &str) -> bool {
     let below =
         |top: &&str| place.strip_prefix(*top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     matches!(place, "/" | "/usr")
-        || ["/proc", "/sys", "/dev", "/run/initramfs", "/run/nextroot"].iter().any(|top| below(&top))
+        || ["/proc", "/sys", "/dev", "/run/initramfs", "/run/nextroot"].iter().any(below)
 }
 
 /// File systems that need the network.

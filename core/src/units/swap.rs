@@ -252,11 +252,12 @@ fn loaded(e: &mut Engine, id: UnitId) -> Result<(), LoadProblem> {
     e.unit_mut(id).default_description = Some(path.clone());
     exec::need_mounts_for(e, id, &path, true, Origins::IMPLICIT);
     let device = path.starts_with("/dev/");
-    if device && !e.config.container {
-        if let Ok(name) = UnitName::from_path(&path, UnitType::Device) {
-            let device = e.ensure(&name);
-            e.add_two(id, Dependency::BindsTo, Dependency::After, device, Origins::IMPLICIT);
-        }
+    if device
+        && !e.config.container
+        && let Ok(name) = UnitName::from_path(&path, UnitType::Device)
+    {
+        let device = e.ensure(&name);
+        e.add_two(id, Dependency::BindsTo, Dependency::After, device, Origins::IMPLICIT);
     }
     if !device {
         // The file system must be writable.

@@ -187,10 +187,10 @@ impl Machine for Timer {
 
     fn triggered(e: &mut Engine, id: UnitId, by: UnitId) {
         for (at, base) in bases(&e.unit(id).settings).into_iter().enumerate() {
-            if matches!(base, Base::UnitActive | Base::UnitInactive) {
-                if let Some(disabled) = timer_mut(e, id).disabled.get_mut(at) {
-                    *disabled = false;
-                }
+            if matches!(base, Base::UnitActive | Base::UnitInactive)
+                && let Some(disabled) = timer_mut(e, id).disabled.get_mut(at)
+            {
+                *disabled = false;
             }
         }
         let down = e.unit(by).active_state().is_down();

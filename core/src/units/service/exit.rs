@@ -67,12 +67,11 @@ pub(super) fn main_ended(e: &mut Engine, id: UnitId, exit: Exit) {
 fn after_main(e: &mut Engine, id: UnitId, kind: ServiceType, result: ServiceResult) {
     let control = service(e, id).control_alive();
     match service(e, id).state {
-        State::StartPost | State::Reload | State::ReloadSignal | State::ReloadNotify | State::Mounting => {
+        State::StartPost | State::Reload | State::ReloadSignal | State::ReloadNotify | State::Mounting
             // With neither of them nothing will ever end this state.
-            if !control {
+            if !control => {
                 stop::enter_stop(e, id, result);
             }
-        }
         State::Start => main_ended_early(e, id, kind, result),
         State::Running => start::enter_running(e, id, result),
         State::StopWatchdog | State::StopSigterm | State::StopSigkill if !control => wait_or(e, id, result),
