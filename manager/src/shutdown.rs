@@ -29,7 +29,9 @@ impl Shell {
             }
         }
         for left in mount::unmount_all().unwrap_or_default() {
-            self.console.always(&format!("still mounted: {}", left.target));
+            if left.target != "/" {
+                self.console.always(&format!("still mounted: {}", left.target));
+            }
         }
         last::sync();
         let code =

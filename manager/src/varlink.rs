@@ -120,12 +120,15 @@ impl Shell {
             }
             let id = self.varlink.next;
             self.varlink.next += 1;
-            if let Err(error) = self.reactor.add(&socket, Token::Varlink(id), Priority::Client, Interest::READ) {
+            if let Err(error) =
+                self.reactor.add(&socket, Token::Varlink(id), Priority::Client, Interest::READ)
+            {
                 self.complain(4, &format!("cannot wait for a varlink client: {error}"));
                 continue;
             }
             let server = Server::new(Limits::default());
-            let connection = Connection { socket, server, serves, uid: who.uid, pid: who.pid, writing: false };
+            let connection =
+                Connection { socket, server, serves, uid: who.uid, pid: who.pid, writing: false };
             self.varlink.connections.insert(id, connection);
         }
     }
@@ -179,7 +182,9 @@ impl Shell {
     /// The daemon wants the list, and every change of it.
     fn subscribe_oom(&mut self, id: u64, call: &Call) -> Result<(), Error> {
         let taken = self.varlink.subscriber.is_some();
-        let Some(pid) = self.varlink.connections.get(&id).map(|connection| connection.pid) else { return Ok(()) };
+        let Some(pid) = self.varlink.connections.get(&id).map(|connection| connection.pid) else {
+            return Ok(());
+        };
         let unit = answer::unit_of_pid(&self.engine, &self.facts(), pid);
         let is_daemon = unit.is_ok_and(|unit| unit.as_str() == OOM_DAEMON);
         let groups: Vec<Told> = self.engine.units().flat_map(|unit| self.oom_settings(unit)).collect();
@@ -203,7 +208,8 @@ impl Shell {
         let wanted: Vec<Told> = groups.into_iter().filter(|told| told.kill).collect();
         server.reply_continues(managed_oom::control_groups(wanted.iter().map(Told::group)))?;
         self.varlink.subscriber = Some(id);
-        self.varlink.told = wanted.into_iter().map(|told| ((told.path, told.property), told.numbers)).collect();
+        self.varlink.told =
+            wanted.into_iter().map(|told| ((told.path, told.property), told.numbers)).collect();
         Ok(())
     }
 
@@ -230,7 +236,9 @@ impl Shell {
 
     /// A unit changed: if that matters to the daemon, it is told.
     pub(crate) fn tell_oom_daemon(&mut self, announcement: &Announcement) {
-        let (Some(id), Announcement::UnitChanged(name)) = (self.varlink.subscriber, announcement) else { return };
+        let (Some(id), Announcement::UnitChanged(name)) = (self.varlink.subscriber, announcement) else {
+            return;
+        };
         let Some(unit) = self.engine.find_unit(name) else { return };
         let known = &self.varlink.told;
         let changed = |told: &Told| {

@@ -39,7 +39,8 @@ impl Engine {
                 if self.unit_mut(job.unit).auto_limit.pass(now) {
                     self.start_on_termination(job.unit, Dependency::OnFailure, ids::ON_FAILURE_JOB_MODE);
                 } else {
-                    let text = format!("{}: OnFailure= is triggered too often, ignoring.", self.unit(job.unit).name);
+                    let text =
+                        format!("{}: OnFailure= is triggered too often, ignoring.", self.unit(job.unit).name);
                     self.log(4, Some(job.unit), text);
                 }
             }

@@ -120,8 +120,7 @@ fn reset_tty(asm: &mut Assembler, path: &str, reset: bool, vhangup: bool, size: 
     if size != (0, 0) {
         let window: Vec<u8> = [size.0, size.1, 0, 0].iter().flat_map(|n| n.to_ne_bytes()).collect();
         let window = asm.aligned(&window);
-        asm.call(libc::SYS_ioctl, &[R(TEMP), N(libc::TIOCSWINSZ), window]).policy =
-            Policy::Continue as u8;
+        asm.call(libc::SYS_ioctl, &[R(TEMP), N(libc::TIOCSWINSZ), window]).policy = Policy::Continue as u8;
     }
     asm.close(TEMP);
 }

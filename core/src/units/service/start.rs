@@ -108,6 +108,8 @@ pub(super) fn enter_start(e: &mut Engine, id: UnitId) {
             // Only a reload that took ExecStart= away leads here.
             return stop::enter_signal(e, id, State::StopSigterm, ServiceResult::Resources);
         }
+        // Nothing to wait for, but it was started: `SuccessAction=` and `OnSuccess=` follow its end.
+        set_state(e, id, State::Start);
         return enter_start_post(e, id);
     }
     let timeout = match kind {
