@@ -191,6 +191,8 @@ impl Shell {
         self.reexec = false;
         self.flush();
         self.record();
+        // Who asked is answered by the next image: the answer says that it is there.
+        self.answer_reexecution();
         self.record_shell();
         for (id, peer) in &self.clients.peers {
             let record = PeerRecord {
@@ -201,13 +203,26 @@ impl Shell {
                 state: peer.connection.clone().into_state(),
             };
             if let Ok(bytes) = serde_json::to_vec(&record) {
-                self.persist.put(&format!("peer/{id}"), &bytes);
+                self.persist.put(&peer_key(*id), &bytes);
             }
         }
         let error = reexec::execute("reexec");
         // Still here: the image could not be executed. Go on with the old one.
         self.complain(2, &format!("cannot execute the manager again: {error}"));
+        self.forget_peers();
     }
+
+    /// Connections are in the log only while no image runs: what stands there later would be stale.
+    pub(crate) fn forget_peers(&mut self) {
+        let ids: Vec<PeerId> = self.clients.peers.keys().copied().collect();
+        for id in ids {
+            self.persist.remove(&peer_key(id));
+        }
+    }
+}
+
+fn peer_key(id: PeerId) -> String {
+    format!("peer/{id}")
 }
 
 impl Inherited {

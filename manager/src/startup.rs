@@ -472,6 +472,7 @@ impl Shell {
         for (id, peer) in inherited.peers {
             self.add_peer(id, peer);
         }
+        self.forget_peers();
         self.bus.restore(&inherited.shell);
         self.calls.resume_after(inherited.shell.calls);
         self.inherited_records = inherited.engine;

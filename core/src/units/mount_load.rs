@@ -67,15 +67,18 @@ fn source_dependencies(e: &mut Engine, id: UnitId) {
     let Some(what) = s.text(ids::WHAT).filter(|what| what.starts_with('/')) else { return };
     exec::need_mounts_for(e, id, what, true, Origins::IMPLICIT);
     let is_device = what.starts_with("/dev/") && !is_bind(&s);
-    if is_device && !e.config.container && !e.config.user
-        && let Ok(name) = UnitName::from_path(what, UnitType::Device) {
-            let device = e.ensure(&name);
-            let options = s.text(ids::OPTIONS).unwrap_or("");
-            let bound = has_option(options, &["x-systemd.device-bound", "x-systemd.device-bound=yes"]);
-            let kind = if bound { Dependency::BindsTo } else { Dependency::Requires };
-            e.add_two(id, kind, Dependency::After, device, Origins::IMPLICIT);
-            e.add_dependency(id, Dependency::StopPropagatedFrom, device, Origins::IMPLICIT);
-        }
+    if is_device
+        && !e.config.container
+        && !e.config.user
+        && let Ok(name) = UnitName::from_path(what, UnitType::Device)
+    {
+        let device = e.ensure(&name);
+        let options = s.text(ids::OPTIONS).unwrap_or("");
+        let bound = has_option(options, &["x-systemd.device-bound", "x-systemd.device-bound=yes"]);
+        let kind = if bound { Dependency::BindsTo } else { Dependency::Requires };
+        e.add_two(id, kind, Dependency::After, device, Origins::IMPLICIT);
+        e.add_dependency(id, Dependency::StopPropagatedFrom, device, Origins::IMPLICIT);
+    }
 }
 
 /// File systems that the manager does not unmount at shutdown.

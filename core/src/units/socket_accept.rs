@@ -102,12 +102,13 @@ pub fn connection_ended(e: &mut Engine, id: UnitId, source: Option<&str>) {
     let s = e.machine_mut::<Socket>(id);
     s.n_connections = s.n_connections.saturating_sub(1);
     if let Some(source) = source
-        && let Some(count) = s.sources.get_mut(source) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                s.sources.remove(source);
-            }
+        && let Some(count) = s.sources.get_mut(source)
+    {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            s.sources.remove(source);
         }
+    }
 }
 
 /// The instance could not be started.
