@@ -151,7 +151,7 @@ fn a_granted_request_is_answered_in_the_shape_it_asked_for() {
     };
     let body = |shape| answer::response(&call("StartUnit"), shape, &response).signature().to_owned();
     assert_eq!(body(Shape::JobPath), "o");
-    assert_eq!(body(Shape::JobDetailed), "uosos a(uosos)".replace(' ', ""));
+    assert_eq!(body(Shape::JobDetailed), "uososa(uosos)");
     assert_eq!(body(Shape::Nothing), "");
 }
 
@@ -184,11 +184,14 @@ fn a_dump_names_every_unit_that_matches() {
 fn listing_thousands_of_units_costs_no_more_than_a_few_times_their_names() {
     let names: Vec<String> = (0..4000).map(|number| format!("unit-{number}.service")).collect();
     let engine = engine(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    // The best of several rounds: others use the machine too.
     let time = |work: &dyn Fn()| {
-        work();
-        let from = std::time::Instant::now();
-        (0..5).for_each(|_| work());
-        from.elapsed()
+        let rounds = (0..5).map(|_| {
+            let from = std::time::Instant::now();
+            work();
+            from.elapsed()
+        });
+        rounds.min().expect("there are rounds")
     };
     let list = time(&|| {
         ask_raw(&engine, Read::ListUnits { states: Vec::new(), patterns: Vec::new() });
@@ -197,7 +200,6 @@ fn listing_thousands_of_units_costs_no_more_than_a_few_times_their_names() {
         let all = engine.units().map(|unit| runstead_core::names::unit_object_path(&unit.name));
         assert_eq!(all.collect::<Vec<_>>().len(), 4000);
     });
-    eprintln!("list {list:?}, paths {paths:?}");
     assert!(list < paths * 20, "{list:?} and {paths:?}");
 }
 

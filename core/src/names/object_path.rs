@@ -7,6 +7,8 @@ pub const UNIT_PATH_PREFIX: &str = "/org/freedesktop/systemd1/unit/";
 /// The parent of all job objects.
 pub const JOB_PATH_PREFIX: &str = "/org/freedesktop/systemd1/job/";
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// Escapes text into one element of an object path; the empty text is `_`, a digit in first place is escaped.
 pub fn bus_path_escape(text: &str) -> String {
     if text.is_empty() {
@@ -17,7 +19,8 @@ pub fn bus_path_escape(text: &str) -> String {
         if byte.is_ascii_alphabetic() || (index > 0 && byte.is_ascii_digit()) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("_{byte:02x}"));
+            out.push('_');
+            out.extend([byte >> 4, byte & 15].map(|half| char::from(HEX[usize::from(half)])));
         }
     }
     out

@@ -119,7 +119,7 @@ fn number(context: &Context<'_>, writer: &mut Writer, of: fn(&Service) -> Pid) {
 }
 
 fn at(context: &Context<'_>, of: fn(&Service) -> Stamp) -> Stamp {
-    service(context).map_or(Stamp::default(), |s| of(s))
+    service(context).map_or(Stamp::default(), of)
 }
 
 fn restart_next(context: &Context<'_>) -> u64 {
