@@ -8,12 +8,14 @@ use runstead_core::engine::event::Pid;
 use runstead_core::graph::Dependency;
 use runstead_core::names::UnitType;
 use runstead_core::settings::DirectiveId;
+use runstead_core::units::mount::Mounted;
 use runstead_core::units::service::config::{NotifyAccess, notify_access as access};
 use runstead_core::units::service::{Service, next_delay, watchdog_limit};
 use runstead_core::units::socket::Socket;
 use runstead_core::units::timer::Timer;
 use runstead_core::units::{LoadState, UnitKind};
 use runstead_wire::dbus::Writer;
+use std::rc::Rc;
 
 /// Writes what the engine knows of a type.
 pub fn write(c: &Context<'_>, which: P, w: &mut Writer) {
@@ -76,11 +78,18 @@ fn without_main(c: &Context<'_>, which: P, w: &mut Writer) {
         P::NAccepted => count(c, w, |s| s.n_accepted),
         P::NRefused => count(c, w, |s| s.n_refused),
         P::Where => place(c, w),
-        P::MountWhat | P::SwapWhat => table(c, ids::WHAT, w),
-        P::MountOptions | P::SwapOptions => table(c, ids::OPTIONS, w),
-        P::MountType => table(c, ids::MOUNT_TYPE, w),
+        P::MountWhat => table(c, ids::WHAT, |line| &line.what, w),
+        P::MountOptions => table(c, ids::OPTIONS, |line| &line.options, w),
+        P::MountType => table(c, ids::MOUNT_TYPE, |line| &line.fstype, w),
+        P::SwapWhat => {
+            w.str(used(c).map_or(c.unit.settings.text(ids::WHAT).unwrap_or(""), |(what, _)| what));
+        }
+        P::SwapOptions => {
+            w.str(c.unit.settings.text(ids::OPTIONS).unwrap_or(""));
+        }
         P::SwapPriority => {
-            w.i32(i32::try_from(c.unit.settings.int(ids::SWAP_PRIORITY)).unwrap_or(-1));
+            let set = || i32::try_from(c.unit.settings.int(ids::SWAP_PRIORITY)).unwrap_or(-1);
+            w.i32(used(c).map_or_else(set, |(_, priority)| *priority));
         }
         P::ExecMount | P::ExecUnmount | P::ExecRemount | P::ExecActivate | P::ExecDeactivate => {
             w.array("(sasbttttuii)", |_| {});
@@ -164,8 +173,20 @@ fn place(context: &Context<'_>, writer: &mut Writer) {
 }
 
 /// What the kernel's table says, else the file.
-fn table(context: &Context<'_>, id: DirectiveId, writer: &mut Writer) {
-    writer.str(context.unit.settings.text(id).unwrap_or(""));
+fn table(context: &Context<'_>, id: DirectiveId, of: fn(&Mounted) -> &str, writer: &mut Writer) {
+    let line = match &context.unit.kind {
+        UnitKind::Mount(mount) => mount.mounted.as_ref(),
+        _ => None,
+    };
+    writer.str(line.map_or(context.unit.settings.text(id).unwrap_or(""), of));
+}
+
+/// The line of a swap in the kernel's table.
+fn used<'a>(context: &Context<'a>) -> Option<&'a (Rc<str>, i32)> {
+    match &context.unit.kind {
+        UnitKind::Swap(swap) => swap.used.as_ref(),
+        _ => None,
+    }
 }
 
 /// What is triggered.
