@@ -175,17 +175,22 @@ impl View {
     }
 }
 
+/// Kinds of units that people look for, in the order in which they are shown.
+const KINDS: [(&str, &str); 5] =
+    [(".service", "services"), (".scope", "scopes"), (".socket", "sockets"), (".timer", "timers"), (".path", "paths")];
+
 fn tree(units: &[UnitLine]) {
-    let mut running: Vec<&UnitLine> = units
-        .iter()
-        .filter(|unit| {
-            unit.active == "active" && !unit.name.ends_with(".target") && !unit.name.ends_with(".device")
-        })
-        .collect();
-    running
-        .sort_by(|a, b| a.name.rsplit('.').next().cmp(&b.name.rsplit('.').next()).then(a.name.cmp(&b.name)));
-    for (at, unit) in running.iter().enumerate() {
-        let branch = if at + 1 == running.len() { "└─" } else { "├─" };
-        println!("  {branch} {:<28} {:<10} {}", unit.name, unit.sub, unit.description);
+    for (suffix, title) in KINDS {
+        let mut running: Vec<&UnitLine> =
+            units.iter().filter(|unit| unit.active == "active" && unit.name.ends_with(suffix)).collect();
+        if running.is_empty() {
+            continue;
+        }
+        running.sort_by(|a, b| a.name.cmp(&b.name));
+        println!("  {title}");
+        for (at, unit) in running.iter().enumerate() {
+            let branch = if at + 1 == running.len() { "└─" } else { "├─" };
+            println!("  {branch} {:<28} {:<10} {}", unit.name, unit.sub, unit.description);
+        }
     }
 }
