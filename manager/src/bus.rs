@@ -65,6 +65,14 @@ impl SystemBus {
         self.unique_name.clone_from(&record.bus_name);
     }
 
+    /// The name of a caller by its connection's number.
+    pub fn sender_of(&self, connection: u64) -> Option<String> {
+        self.senders
+            .values()
+            .find(|caller| caller.connection == connection)
+            .map(|caller| caller.sender.clone())
+    }
+
     /// When to try again, from now.
     pub fn retry_in(&self) -> Option<Duration> {
         self.retry_at.map(|at| at.saturating_duration_since(Instant::now()))

@@ -98,6 +98,12 @@ impl Shell {
             }
             unit => unit,
         };
+        if let Call::Action(Action::Read(Read::ListUnitsByNames(names))) = &call
+            && load
+            && self.load_names(peer, message, caller, names)?
+        {
+            return Ok(None);
+        }
         match call {
             Call::Action(action) => self.act(peer, message, caller, action),
             Call::UnitMethod => match unit {
@@ -114,6 +120,24 @@ impl Shell {
             }
             call => self.look(message, &target, unit.as_ref(), &call).map(Some),
         }
+    }
+
+    /// Load the units of a list that are not in memory; whether there were any. The call is done again after the last.
+    fn load_names(
+        &mut self,
+        peer: PeerId,
+        message: &Message,
+        caller: &Caller,
+        names: &[String],
+    ) -> Result<bool, Error> {
+        let names = names.iter().filter_map(|name| UnitName::parse(name).ok());
+        let mut missing: Vec<UnitName> = names.filter(|name| self.unit_id(name).is_none()).collect();
+        let Some(last) = missing.pop() else { return Ok(false) };
+        for name in missing {
+            self.request(peer, message, caller, Request::LoadUnit(name), Wanted::Nothing)?;
+        }
+        self.request(peer, message, caller, Request::LoadUnit(last), Wanted::Again)?;
+        Ok(true)
     }
 
     /// The unit that a path names, whatever way.

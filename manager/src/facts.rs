@@ -253,6 +253,21 @@ impl Facts for ShellFacts<'_> {
         })
     }
 
+    fn user_ids(&self, unit: &Unit) -> Option<(u32, u32)> {
+        let settings = &unit.settings;
+        let user = self.0.host.users.user(settings.text(ids::USER)?).ok()?;
+        let group = settings.text(ids::GROUP).and_then(|name| self.0.host.users.group(name).ok());
+        Some((user.uid, group.unwrap_or(user.gid)))
+    }
+
+    fn cgroup_root(&self) -> String {
+        self.0.cgroups.as_ref().map(|cgroups| cgroups.root().to_owned()).unwrap_or_default()
+    }
+
+    fn connection_name(&self, connection: u64) -> Option<String> {
+        self.0.bus.sender_of(connection)
+    }
+
     fn manager(&self) -> ManagerFacts {
         let shell = self.0;
         let host = &shell.host;
@@ -276,6 +291,7 @@ impl Facts for ShellFacts<'_> {
             service_watchdogs: host.service_watchdogs,
             system_state: shell.exit.map(|_| "stopping"),
             exit_code: host.exit_code,
+            installed_jobs: shell.engine.installed_jobs(),
             settings: host.settings.clone(),
             ..ManagerFacts::default()
         }

@@ -176,8 +176,13 @@ impl View {
 }
 
 /// Kinds of units that people look for, in the order in which they are shown.
-const KINDS: [(&str, &str); 5] =
-    [(".service", "services"), (".scope", "scopes"), (".socket", "sockets"), (".timer", "timers"), (".path", "paths")];
+const KINDS: [(&str, &str); 5] = [
+    (".service", "services"),
+    (".scope", "scopes"),
+    (".socket", "sockets"),
+    (".timer", "timers"),
+    (".path", "paths"),
+];
 
 fn tree(units: &[UnitLine]) {
     for (suffix, title) in KINDS {
