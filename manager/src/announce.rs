@@ -15,9 +15,25 @@ impl Shell {
         if !self.anybody_listens() {
             return;
         }
+        let on_bus = self.concerns_bus(announcement);
         for message in self.signals_for(announcement) {
-            self.broadcast(&message);
+            self.broadcast(&message, on_bus);
         }
+    }
+
+    /// Whether somebody on the bus is told: those who subscribed hear everything, others of units that they hold a
+    /// reference to and of jobs that they made.
+    fn concerns_bus(&mut self, announcement: &Announcement) -> bool {
+        let known = match announcement {
+            Announcement::UnitChanged(unit) => {
+                let unit = self.unit_id(unit).map(|id| self.engine.unit(id));
+                unit.is_some_and(|unit| self.bus.holds(unit.refs.keys().copied()))
+            }
+            Announcement::JobNew { job, .. } | Announcement::JobChanged(job) => self.bus.jobs.contains(&job.0),
+            Announcement::JobRemoved { job, .. } => self.bus.jobs.remove(&job.0),
+            _ => false,
+        };
+        known || !self.bus.subscribers.is_empty()
     }
 
     /// What the shell itself wants to know.
@@ -37,7 +53,7 @@ impl Shell {
     }
 
     fn anybody_listens(&self) -> bool {
-        !self.bus.subscribers.is_empty() || self.clients.private().next().is_some()
+        !self.bus.is_alone() || self.clients.private().next().is_some()
     }
 
     fn signals_for(&self, announcement: &Announcement) -> Vec<Message> {
@@ -72,13 +88,13 @@ impl Shell {
         }
     }
 
-    /// Send a signal to all private peers, and to the bus when somebody subscribed there.
-    pub(crate) fn broadcast(&mut self, message: &Message) {
+    /// Send a signal to all private peers, and to the bus when it is for somebody there.
+    fn broadcast(&mut self, message: &Message, on_bus: bool) {
         let peers: Vec<PeerId> = self.clients.private().collect();
         for peer in peers {
             self.send(peer, message);
         }
-        if !self.bus.subscribers.is_empty() {
+        if on_bus {
             self.send(BUS, message);
         }
     }

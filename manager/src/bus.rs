@@ -16,6 +16,8 @@ const DRIVER: &str = "org.freedesktop.DBus";
 const DRIVER_PATH: &str = "/org/freedesktop/DBus";
 /// How long to wait before the bus is tried again.
 const RETRY: Duration = Duration::from_millis(200);
+/// How long a re-execution waits for the bus to tell who callers are.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Calls of callers that the bus has not told us of yet.
 const MAX_HELD: usize = 1024;
 
@@ -40,6 +42,8 @@ enum Question {
 pub(crate) struct SystemBus {
     /// Senders that called `Subscribe`.
     pub subscribers: BTreeSet<String>,
+    /// Jobs that callers on the bus made: these are told of them without subscribing.
+    pub jobs: BTreeSet<u32>,
     /// Where its socket is.
     pub address: String,
     /// `dbus.service` (or what provides it) is up: worth connecting.
@@ -48,6 +52,7 @@ pub(crate) struct SystemBus {
     questions: BTreeMap<u32, Question>,
     senders: BTreeMap<String, Caller>,
     held: BTreeMap<String, Vec<Message>>,
+    asking_since: Option<Instant>,
     watched_names: BTreeSet<String>,
     retry_at: Option<Instant>,
 }
@@ -63,6 +68,36 @@ impl SystemBus {
         self.subscribers = record.subscribers.iter().cloned().collect();
         self.wanted = record.bus_wanted;
         self.unique_name.clone_from(&record.bus_name);
+        self.jobs = record.bus_jobs.iter().copied().collect();
+        self.watched_names = record.watched_names.iter().cloned().collect();
+        let senders = record.senders.iter().map(|caller| (caller.sender.clone(), caller.clone()));
+        self.senders = senders.collect();
+    }
+
+    /// Names whose owners the bus tells us of.
+    pub fn watched_names(&self) -> Vec<String> {
+        self.watched_names.iter().cloned().collect()
+    }
+
+    /// Everybody who called.
+    pub fn senders(&self) -> Vec<Caller> {
+        self.senders.values().cloned().collect()
+    }
+
+    /// How much longer to wait for answers that calls wait for, before these are given up for a re-execution.
+    pub fn owes_answers(&self) -> Option<Duration> {
+        let since = self.asking_since.filter(|_| !self.held.is_empty())?;
+        PATIENCE.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
+    }
+
+    /// Whether nobody on the bus has to do with us.
+    pub fn is_alone(&self) -> bool {
+        self.senders.is_empty()
+    }
+
+    /// Whether one of these connections is a sender's on the bus.
+    pub fn holds(&self, mut connections: impl Iterator<Item = u64>) -> bool {
+        connections.any(|id| self.senders.values().any(|caller| caller.connection == id))
     }
 
     /// The name of a caller by its connection's number.
@@ -161,8 +196,15 @@ impl Shell {
         let activation = "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',\
                           interface='org.freedesktop.systemd1.Activator',member='ActivationRequest'";
         self.add_match(activation);
-        let names: Vec<String> = self.engine.bus_names().map(|(name, _)| name.to_string()).collect();
-        for name in names {
+        self.watch_bus_names();
+    }
+
+    /// Follow the owners of all names that services wait for, those that were loaded meanwhile among them.
+    pub(crate) fn watch_bus_names(&mut self) {
+        let watched = &self.bus.watched_names;
+        let new = self.engine.bus_names().map(|(name, _)| name).filter(|name| !watched.contains(&***name));
+        let new: Vec<String> = new.map(|name| name.to_string()).collect();
+        for name in new {
             self.watch_bus_name(&name);
         }
     }
@@ -286,6 +328,7 @@ impl Shell {
             let call = driver_call("GetConnectionCredentials", |writer| {
                 writer.str(&sender);
             });
+            self.bus.asking_since = Some(Instant::now());
             self.ask(call, Question::Credentials(sender));
         }
     }

@@ -288,7 +288,12 @@ impl Shell {
                 self.dispatch(peer, &message, caller, false);
                 return;
             }
-            (Wanted::Reply(shape), Ok(response)) => answer::response(&message, shape, &response),
+            (Wanted::Reply(shape), Ok(response)) => {
+                if let (BUS, Response::Job { job, .. }) = (peer, &response) {
+                    self.bus.jobs.insert(job.0);
+                }
+                answer::response(&message, shape, &response)
+            }
             (_, Err(failure)) => {
                 let error = Error::from(&failure);
                 Message::error(&message, error.name, &error.message)

@@ -3,6 +3,7 @@ use crate::shell::Shell;
 use runstead_core::engine::effect::{CleanUp, Effect, RunEntry, Setting};
 use runstead_core::engine::event::Event;
 use runstead_core::names::UnitName;
+use runstead_core::settings::Settings;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -31,7 +32,7 @@ impl Shell {
             Effect::TouchStamp { unit, at } => self.touch_stamp(&unit, at),
             Effect::WriteDropin { unit, runtime, text } => self.write_dropin(&unit, runtime, &text),
             Effect::ReleaseCgroup { cgroup } => self.release_cgroup(&cgroup),
-            Effect::CleanUp { unit, what } => self.clean_up(&unit, what),
+            Effect::CleanUp { unit, settings, what } => self.clean_up(&unit, &settings, what),
             Effect::RunTree { path, entry } => {
                 if let Err(text) = self.write_run_tree(&path, entry.as_ref()) {
                     self.complain(4, &text);
@@ -115,11 +116,8 @@ impl Shell {
         }
     }
 
-    fn clean_up(&mut self, unit: &UnitName, what: CleanUp) {
-        let Some(id) = self.unit_id(unit) else { return };
-        let settings = self.engine.unit(id).settings.clone();
-        let prefixes = &self.host.prefixes;
-        let done = runstead_os::spawn::clean_up(unit, &settings, prefixes, what);
+    fn clean_up(&mut self, unit: &UnitName, settings: &Settings, what: CleanUp) {
+        let done = runstead_os::spawn::clean_up(unit, settings, &self.host.prefixes, what);
         if let Err(error) = done {
             self.complain(4, &format!("{}: {error}", unit.as_str()));
         }

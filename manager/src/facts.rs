@@ -121,7 +121,9 @@ impl Shell {
             facts.user =
                 Some(found.map_err(|error| refused(ExitStatus::User, format!("User={name}: {error}")))?);
         }
-        if let Some(name) = settings.text(ids::GROUP) {
+        // A dynamic user's group has the user's name unless the unit says otherwise, and stands in no file.
+        let own_group = |name: &str| dynamic.is_some() && facts.user.as_ref().is_some_and(|u| u.name == name);
+        if let Some(name) = settings.text(ids::GROUP).filter(|name| !own_group(name)) {
             let gid = self.host.users.group(name);
             facts.group =
                 Some(gid.map_err(|error| refused(ExitStatus::Group, format!("Group={name}: {error}")))?);

@@ -10,7 +10,7 @@ use crate::clients::{BUS, Peer, PeerId};
 use crate::shell::Shell;
 use runstead_api::systemd1::facts::ManagerStamps;
 use runstead_core::engine::effect::FdId;
-use runstead_core::engine::event::Event;
+use runstead_core::engine::event::{Caller, Event};
 use runstead_core::engine::record;
 use runstead_os::reexec;
 use runstead_os::statelog::StateLog;
@@ -37,6 +37,9 @@ pub(crate) struct ShellRecord {
     pub subscribers: Vec<String>,
     pub bus_wanted: bool,
     pub bus_name: Option<String>,
+    pub bus_jobs: Vec<u32>,
+    pub watched_names: Vec<String>,
+    pub senders: Vec<Caller>,
     pub stamps: ManagerStamps,
     pub calls: u64,
 }
@@ -178,6 +181,9 @@ impl Shell {
             subscribers: self.bus.subscribers.iter().cloned().collect(),
             bus_wanted: self.bus.wanted,
             bus_name: self.bus.unique_name.clone(),
+            bus_jobs: self.bus.jobs.iter().copied().collect(),
+            watched_names: self.bus.watched_names(),
+            senders: self.bus.senders(),
             stamps: self.host.stamps,
             calls: self.calls.last(),
         };

@@ -11,8 +11,8 @@ use crate::persist::Persist;
 use runstead_core::engine::Engine;
 use runstead_core::engine::clock::{Clock, NEVER, Now};
 use runstead_core::engine::effect::{Exit, FdId, LogLine};
-use runstead_core::engine::event::Event;
-use runstead_core::names::UnitName;
+use runstead_core::engine::event::{Event, Pid};
+use runstead_core::names::{UnitName, UnitType};
 use runstead_os::cgroup::Cgroups;
 use runstead_os::children;
 use runstead_os::loader::Loader;
@@ -101,7 +101,7 @@ impl Shell {
             if let Some(exit) = self.exit {
                 return self.leave(exit);
             }
-            if self.reexec {
+            if self.reexec && self.bus.owes_answers().is_none() {
                 self.reexecute();
             }
             self.arm_timers();
@@ -132,6 +132,7 @@ impl Shell {
     /// One event: decide, make it durable, act.
     pub(crate) fn step(&mut self, event: Event) {
         let at = now();
+        let loaded = matches!(event, Event::Loaded(_));
         self.persist.begin(&event);
         let effects = self.engine.step(at, event);
         self.record();
@@ -139,6 +140,9 @@ impl Shell {
             self.execute(effect);
         }
         self.persist.end();
+        if loaded {
+            self.watch_bus_names();
+        }
     }
 
     fn handle(&mut self, source: &Ready<Token>) {
@@ -190,7 +194,8 @@ impl Shell {
     /// How long the loop may wait: until something of the shell's own is due.
     fn watch_timeout(&self) -> Option<Duration> {
         if self.pending.is_empty() && !self.clients.has_backlog() {
-            self.bus.retry_in()
+            let answers = self.bus.owes_answers().filter(|_| self.reexec);
+            self.bus.retry_in().into_iter().chain(answers).min()
         } else {
             Some(Duration::ZERO)
         }
@@ -215,6 +220,7 @@ impl Shell {
                 let _ = children::reap(pid);
                 continue;
             }
+            self.look_at_tables(pid);
             let comm = ended.comm.map(Rc::from);
             self.step(Event::ProcessExited { pid, exit: ended.exit, cgroup, comm });
             if let Err(error) = children::reap(pid) {
@@ -223,6 +229,17 @@ impl Shell {
             }
             self.run_pending();
         }
+    }
+
+    /// What mount(8) or swapon(8) did counts before their end: a mount that is not in the table then has failed.
+    fn look_at_tables(&mut self, pid: Pid) {
+        let unit = self.engine.unit_of_pid(pid).map(|id| self.engine.unit(id).unit_type());
+        match unit {
+            Some(UnitType::Mount) => self.read_mount_table(),
+            Some(UnitType::Swap) => self.read_swap_table(),
+            _ => return,
+        }
+        self.run_pending();
     }
 
     /// A cgroup path as the kernel tells it, relative to the manager's root.

@@ -1,5 +1,5 @@
 //! The bytes of a unit's credentials (systemd.exec(5), "Credentials"), read before the plan is compiled.
-use runstead_core::directives::ids;
+use runstead_core::directives::{base64_decode, ids};
 use runstead_core::names::{UnitName, pattern};
 use runstead_core::plan::Credential;
 use runstead_core::settings::Settings;
@@ -43,7 +43,9 @@ pub fn gather(settings: &Settings, unit: &UnitName, run_root: &str) -> Result<Ve
     }
     for row in settings.rows(ids::SET_CREDENTIAL) {
         if let [name, value, ..] = &**row {
-            found.entry(name.to_string()).or_insert_with(|| value.as_bytes().to_vec());
+            // The value may be any bytes: settings hold it in base64.
+            let bytes = base64_decode(value).unwrap_or_default();
+            found.entry(name.to_string()).or_insert(bytes);
         }
     }
     for id in [ids::SET_CREDENTIAL_ENCRYPTED, ids::LOAD_CREDENTIAL_ENCRYPTED] {
@@ -138,7 +140,7 @@ mod tests {
         let one = dir.join("one").to_string_lossy().into_owned();
         settings.set(ids::LOAD_CREDENTIAL, rows(&[&["first", &one], &["gone", "/no/such/file"]]));
         settings.set(ids::IMPORT_CREDENTIAL, rows(&[&["imp.*"]]));
-        settings.set(ids::SET_CREDENTIAL, rows(&[&["first", "hidden"], &["set", "value"]]));
+        settings.set(ids::SET_CREDENTIAL, rows(&[&["first", "aGlkZGVu"], &["set", "dmFsdWU="]]));
         let unit = UnitName::parse("a.service").unwrap();
         let got = gather(&settings, &unit, &dir.to_string_lossy()).unwrap();
         let got: Vec<(String, String)> =

@@ -18,6 +18,7 @@ pub mod words;
 pub use acts::{Acts, Weight};
 pub use kind::Kind;
 pub use load::{Loaded, load, load_manager};
+pub use parse::base64::decode as base64_decode;
 pub use properties::{PropertyRow, PropertyValue, property_value};
 pub use section::Sections;
 pub use table::{COUNT, ROWS, Row};

@@ -91,8 +91,10 @@ pub enum Effect {
     },
     /// Remove `RuntimeDirectory=` and its like, namespaces' temporary directories, credentials.
     CleanUp {
-        /// The unit.
+        /// The unit, which may be out of memory by then.
         unit: UnitName,
+        /// Its settings.
+        settings: Settings,
         /// What.
         what: CleanUp,
     },

@@ -276,7 +276,8 @@ impl Engine {
         if what & FD_STORE != 0 && self.unit(id).unit_type() == crate::names::UnitType::Service {
             crate::units::service::clear_fd_store(self, id);
         }
-        self.emit(Effect::CleanUp { unit: self.unit(id).name.clone(), what: CleanUp::Directories(what) });
+        let (unit, settings) = (self.unit(id).name.clone(), self.unit(id).settings.clone());
+        self.emit(Effect::CleanUp { unit, settings, what: CleanUp::Directories(what) });
         Ok(Response::Done)
     }
 

@@ -124,6 +124,9 @@ impl Engine {
         }
         self.store.to_load.remove(&id);
         self.dirty.insert(id);
+        if unit.transient {
+            self.run_tree(format!("systemd/transient/{}", unit.name), None);
+        }
         if unit.announced {
             self.effects.push(Effect::Announce(Announcement::UnitRemoved(unit.name.clone())));
         }

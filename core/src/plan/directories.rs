@@ -134,7 +134,7 @@ pub(super) fn make(b: &mut Builder) {
 fn make_kind(b: &mut Builder, kind: DirectoryKind) {
     let prefix = prefix(b, kind);
     let mode = b.settings().uint(kind.mode) as u32;
-    let (uid, gid) = if kind.which == Which::Configuration { (0, 0) } else { b.owner() };
+    let (uid, gid) = b.owner();
     let on_error = OnError::Fail(kind.exit);
     let private = is_private(b, kind);
     for (name, links) in rows(b, kind) {
@@ -145,11 +145,11 @@ fn make_kind(b: &mut Builder, kind: DirectoryKind) {
             for parent in parents(&public) {
                 b.push(Op::Mkdir { path: parent, mode: 0o755 }, kind.setting, on_error);
             }
-            let deep = kind.which != Which::Configuration;
-            let op = if kind.which == Which::Configuration {
-                Op::Mkdir { path: public.clone(), mode }
-            } else {
-                Op::OwnedDirectory { path: public.clone(), mode, uid, gid, deep }
+            let path = public.clone();
+            // Configuration is the administrator's: only what we make ourselves gets an owner.
+            let op = match kind.which {
+                Which::Configuration => Op::NewDirectory { path, mode, uid, gid },
+                _ => Op::OwnedDirectory { path, mode, uid, gid, deep: true },
             };
             b.push(op, kind.setting, on_error);
         }

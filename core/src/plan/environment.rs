@@ -266,10 +266,9 @@ fn files(b: &Builder, environment: &mut Environment) -> Result<(), PlanError> {
 }
 
 /// One word of a command line: `$NAME` alone becomes words, `${NAME}` inside a word its value, `$$` a dollar.
+/// Any other `$` stays: a shell that is started gets its own variables untouched.
 fn expand_word(word: &str, environment: &Environment) -> Vec<Text> {
-    if let Some(name) = word.strip_prefix('$')
-        && syntax::is_valid_name(name)
-    {
+    if let Some(name) = word.strip_prefix('$').filter(|name| !name.starts_with(['{', '$'])) {
         let Some(value) = environment.get(name) else { return Vec::new() };
         if !value.slots.is_empty() {
             return vec![value.clone()];
@@ -296,41 +295,23 @@ fn expand_inside(word: &str, environment: &Environment) -> Text {
     while let Some(at) = rest.find('$') {
         text.push(&rest[..at].into());
         let behind = &rest[at + 1..];
+        // A colon in braces is the syntax of environment generators, which means nothing here.
+        let braced = behind.strip_prefix('{').and_then(|open| open.split_once('}'));
         if let Some(tail) = behind.strip_prefix('$') {
             text.push(&"$".into());
             rest = tail;
-        } else if let Some((inside, tail)) = behind.strip_prefix('{').and_then(|open| open.split_once('}')) {
-            text.push(&value_of(inside, environment));
-            rest = tail;
-        } else {
-            let length = behind.bytes().take_while(|c| c.is_ascii_alphanumeric() || *c == b'_').count();
-            let (name, tail) = behind.split_at(length);
-            match environment.get(name) {
-                Some(value) => text.push(value),
-                None if syntax::is_valid_name(name) => {}
-                None => text.push(&format!("${name}").into()),
+        } else if let Some((name, tail)) = braced.filter(|(name, _)| !name.contains(':')) {
+            if let Some(value) = environment.get(name) {
+                text.push(value);
             }
             rest = tail;
+        } else {
+            text.push(&"$".into());
+            rest = behind;
         }
     }
     text.push(&rest.into());
     text
-}
-
-/// `NAME`, `NAME:-default` (used when unset or empty), `NAME:+alternative` (used when set).
-fn value_of(inside: &str, environment: &Environment) -> Text {
-    let set =
-        |name: &str| environment.get(name).filter(|text| !text.text.is_empty() || !text.slots.is_empty());
-    if let Some((name, default)) = inside.split_once(":-") {
-        return set(name).cloned().unwrap_or_else(|| expand_inside(default, environment));
-    }
-    if let Some((name, other)) = inside.split_once(":+") {
-        return if set(name).is_some() { expand_inside(other, environment) } else { Text::default() };
-    }
-    if !syntax::is_valid_name(inside) {
-        return format!("${{{inside}}}").into();
-    }
-    environment.get(inside).cloned().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -349,8 +330,10 @@ mod tests {
         assert_eq!(words("${TWO}"), [r#""'two two' too""#]);
         assert_eq!(words("a${ONE}b$$c"), [r#""aoneb$c""#]);
         assert_eq!(words("$NONE"), Vec::<String>::new());
-        assert_eq!(words("${NONE:-x${ONE}"), [r#""x${ONE""#]);
-        assert_eq!(words("${ONE:+y}"), [r#""y""#]);
+        assert_eq!(words("$ONE."), Vec::<String>::new());
+        assert_eq!(words("rm $ONE; echo $${ONE##*/}"), [r#""rm $ONE; echo ${ONE##*/}""#]);
+        assert_eq!(words("${NONE:-x${ONE}"), [r#""${NONE:-xone""#]);
+        assert_eq!(words("x${ONE:+y}${1x}${ONE"), [r#""x${ONE:+y}${ONE""#]);
         assert_eq!(words("p=${PID}!"), [r#""p=<pid>!""#]);
     }
 }

@@ -259,6 +259,17 @@ pub enum Op {
         /// Correct the owner of what is in it, too, when the directory itself has another owner.
         deep: bool,
     },
+    /// A directory that is made with this owner; one that is there already is left as it is.
+    NewDirectory {
+        /// Absolute.
+        path: String,
+        /// Mode.
+        mode: u32,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
     /// symlink(2), one that exists and points there is fine.
     Symlink {
         /// What it points to.

@@ -409,7 +409,9 @@ fn arm(e: &mut Engine, id: UnitId, s: &Settings, monotonic: Usec, realtime: Usec
         }
         let next = next.saturating_add(random_delay(e, id, s));
         let now = clock.read(e.now());
-        e.arm(id, which, clock, coalesce(next.max(now), next.max(now).saturating_add(accuracy), perturb));
+        // What is due already is not put off further.
+        let at = if next <= now { now } else { coalesce(next, next.saturating_add(accuracy), perturb) };
+        e.arm(id, which, clock, at);
         next
     };
     let monotonic = one(e, TimerKind::Elapse, clocks.0, monotonic);
@@ -530,7 +532,7 @@ mod tests {
 
     #[test]
     fn a_missed_persistent_timer_elapses_at_once() {
-        let (mut w, id, _) = world(&["OnCalendar=daily", "Persistent=yes", "AccuracySec=1"]);
+        let (mut w, id, _) = world(&["OnCalendar=daily", "Persistent=yes", "AccuracySec=60000000"]);
         let stamp = w.e.now().realtime - 3 * 86_400_000_000;
         w.answers.push_back(Ok(ChainOutput { stamp: Some(stamp), ..ChainOutput::default() }));
         w.start(id).unwrap();

@@ -39,6 +39,16 @@ fn encode_file(asm: &mut Assembler, op: &Op) -> bool {
         Op::OwnedDirectory { path, mode, uid, gid, deep } => {
             owned_directory(asm, path, *mode, (*uid, *gid), *deep)
         }
+        Op::NewDirectory { path, mode, uid, gid } => {
+            let (path, mode) = (asm.string(path), N(u64::from(*mode)));
+            let (uid, gid) = (N(u64::from(*uid)), N(u64::from(*gid)));
+            let made = asm.code.len();
+            asm.call(libc::SYS_mkdirat, &[CWD, path, mode]).fine[0] = libc::EEXIST as u16;
+            asm.call(libc::SYS_fchownat, &[CWD, path, uid, gid, N(libc::AT_SYMLINK_NOFOLLOW as u64)]);
+            // Whatever the umask was, and since a new owner clears the set-id bits.
+            asm.call(libc::SYS_fchmodat, &[CWD, path, mode]);
+            asm.code[made].fine_to = asm.code.len() as u32;
+        }
         Op::Symlink { target, path } => {
             let (target, path) = (asm.string(target), asm.string(path));
             let made = asm.code.len();

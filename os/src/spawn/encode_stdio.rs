@@ -17,12 +17,17 @@ pub(super) fn encode(asm: &mut Assembler, op: &Op, layout: &FdLayout) -> bool {
             move_to(asm, TEMP, *target);
         }
         Op::DupStdio { from, target } => {
+            let is_child = matches!(from, Fd::Child(_));
             let from = match from {
                 Fd::Manager(fd) => layout.get(*fd),
                 Fd::Child(fd) => *fd,
             };
             if from != *target {
                 asm.call(libc::SYS_dup3, &[signed(from), signed(*target), N(0)]);
+            }
+            if !is_child {
+                // The manager reads without blocking; programs expect their standard streams to block.
+                asm.add(special::NONBLOCK, &[signed(*target), N(0)]);
             }
         }
         Op::JournalStream { target, path, header, as_user } => journal(asm, *target, path, header, *as_user),

@@ -279,7 +279,7 @@ fn clean_up(e: &mut Engine, id: UnitId, restart: bool) {
         }
     }
     for what in what {
-        e.emit(Effect::CleanUp { unit: unit.clone(), what });
+        e.emit(Effect::CleanUp { unit: unit.clone(), settings: cfg.clone(), what });
     }
     if let Some(path) = config::pid_file(&cfg) {
         e.chain(id, vec![crate::engine::effect::Step::RemovePidFile(path)]);
