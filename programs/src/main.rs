@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Some((&boot::KEEP_VERB, rest)) => boot::keep(rest),
         Some((&boot::FINISH_VERB, rest)) => boot::finish(rest),
         Some((&"example", rest)) => example::run(rest),
+        Some((&"--dump-configuration-items", _)) => usage::dump_configuration_items(),
         Some((verb, _)) if verb.starts_with("--") => manager(&words),
         Some((verb, _)) => usage::fail(&format!("unknown verb '{verb}'")),
     }

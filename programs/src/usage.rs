@@ -39,3 +39,9 @@ pub fn fail(why: &str) -> ExitCode {
     eprintln!("runstead: {why}\nTry 'runstead help'.");
     ExitCode::from(2)
 }
+
+/// Every directive with its section, as systemd(1) lists them.
+pub fn dump_configuration_items() -> ExitCode {
+    print!("{}", runstead_core::directives::listing::configuration_items());
+    ExitCode::SUCCESS
+}
