@@ -1,5 +1,8 @@
 //! `cargo xtask test [--quick]`: the one test command. `cargo xtask tidy`: the fences of the house.
+//! `cargo xtask deny`: what may enter the build.
 
+mod deny;
+mod run;
 mod source;
 mod test;
 mod tidy;
@@ -12,10 +15,11 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let good = match words.as_slice() {
         ["tidy"] => tidy::report(&workspace()),
-        ["test"] => test::run(&workspace(), false),
-        ["test", "--quick"] => test::run(&workspace(), true),
+        ["deny"] => deny::report(&workspace()),
+        ["test"] => test::all(&workspace(), false),
+        ["test", "--quick"] => test::all(&workspace(), true),
         _ => {
-            eprintln!("usage: cargo xtask test [--quick] | cargo xtask tidy");
+            eprintln!("usage: cargo xtask test [--quick] | cargo xtask tidy | cargo xtask deny");
             false
         }
     };

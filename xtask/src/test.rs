@@ -1,145 +1,189 @@
 //! The steps of the test command, in order; each is run, all are counted, none is left out unseen.
 
-use crate::tidy;
-use std::path::Path;
+use crate::run::{Counts, run};
+use crate::{deny, tidy};
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// A step that cannot pass yet because its counterpart is not built: named here, shown in every summary, and
-/// nowhere else left out. A name leaves this list when what it waits for lands.
-const AWAITED: &[&str] = &["scenarios on runstead", "same boot", "newcomer boot"];
+/// Longer than any step takes on a slow machine: whoever reaches it hangs.
+const MOST: u64 = 40 * 60;
 
 struct Step {
     name: &'static str,
     /// In the subset that takes under a minute after the build.
     quick: bool,
+    /// Minutes after which it is taken for hanging.
+    limit: u64,
     action: Action,
 }
 
 enum Action {
-    Tidy,
-    /// `cargo` with these words and this addition to the environment.
-    Cargo(&'static [&'static str], &'static [(&'static str, &'static str)]),
-    Root,
+    /// A look at something, without a command.
+    Own(fn(&Path) -> bool),
+    /// `cargo` with these words.
+    Cargo(&'static [&'static str]),
+    /// A program of the debug build with these words, `RUNSTEAD_UNDER_TEST` being the first.
+    Built(&'static str, &'static str, &'static [&'static str]),
+    /// The test programs of that name, likewise.
+    Test(&'static str, &'static str, &'static [&'static str]),
 }
 
-const REFERENCE: &[(&str, &str)] = &[("RUNSTEAD_UNDER_TEST", "systemd")];
-const OURS: &[(&str, &str)] = &[("RUNSTEAD_UNDER_TEST", "ours")];
-const SCENARIOS: &[&str] = &["test", "--quiet", "--package", "runstead-compat", "--test", "scenarios"];
-const SABOTAGE: &[&str] =
-    &["test", "--quiet", "--package", "runstead-compat", "--test", "scenarios", "--", "--sabotage"];
+const OURS: &str = "ours";
+const REFERENCE: &str = "systemd";
 
+const fn quick(name: &'static str, limit: u64, action: Action) -> Step {
+    Step { name, quick: true, limit, action }
+}
+
+const fn full(name: &'static str, limit: u64, action: Action) -> Step {
+    Step { name, quick: false, limit, action }
+}
+
+/// All tests, and those that boot machines, which `cargo test` alone does not run (`compat/Cargo.toml`).
+const BUILD: &[&str] = &[
+    "test",
+    "--workspace",
+    "--no-run",
+    "--lib",
+    "--bins",
+    "--tests",
+    "--test",
+    "scenarios",
+    "--test",
+    "harness",
+];
+
+/// Every `cargo` line selects the whole workspace, so that nothing is built twice with other features.
 const STEPS: &[Step] = &[
-    Step { name: "is root", quick: false, action: Action::Root },
-    Step {
-        name: "set-up: Debian packages and root",
-        quick: false,
-        action: Action::Cargo(&["run", "--quiet", "--package", "runstead-compat", "--bin", "root"], &[]),
-    },
-    Step { name: "format", quick: true, action: Action::Cargo(&["fmt", "--all", "--check"], &[]) },
-    Step { name: "tidy", quick: true, action: Action::Tidy },
-    Step {
-        name: "clippy",
-        quick: false,
-        action: Action::Cargo(
-            &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"],
-            &[],
-        ),
-    },
-    Step {
-        name: "unit tests",
-        quick: true,
-        action: Action::Cargo(&["test", "--quiet", "--workspace", "--exclude", "runstead-compat"], &[]),
-    },
-    Step {
-        name: "unit tests of the harness",
-        quick: true,
-        action: Action::Cargo(&["test", "--quiet", "--package", "runstead-compat", "--lib", "--bins"], &[]),
-    },
-    Step {
-        name: "release build",
-        quick: false,
-        action: Action::Cargo(&["build", "--quiet", "--release", "--workspace"], &[]),
-    },
-    Step {
-        name: "newcomer boot",
-        quick: false,
-        action: Action::Cargo(&["run", "--quiet", "--release", "--", "boot", "--for", "5s"], &[]),
-    },
-    Step {
-        name: "the harness cleans up",
-        quick: false,
-        action: Action::Cargo(&["test", "--quiet", "--package", "runstead-compat", "--test", "harness"], &[]),
-    },
-    Step { name: "scenarios on the reference", quick: false, action: Action::Cargo(SCENARIOS, REFERENCE) },
-    Step { name: "sabotaged scenarios fail", quick: false, action: Action::Cargo(SABOTAGE, REFERENCE) },
-    Step { name: "scenarios on runstead", quick: false, action: Action::Cargo(SCENARIOS, OURS) },
-    Step {
-        name: "same boot",
-        quick: false,
-        action: Action::Cargo(
-            &["run", "--quiet", "--release", "--package", "runstead-compat", "--bin", "compare"],
-            &[],
-        ),
-    },
+    full("is root", 1, Action::Own(is_root)),
+    full("set-up: Rust components", 10, Action::Own(components)),
+    quick("format", 5, Action::Cargo(&["fmt", "--all", "--check"])),
+    quick("tidy", 5, Action::Own(tidy::report)),
+    quick("licences, sources and bans", 5, Action::Own(deny::report)),
+    quick("build", MOST, Action::Cargo(BUILD)),
+    full("set-up: Debian packages and root", MOST, Action::Built("root", OURS, &[])),
+    quick("unit tests", 20, Action::Cargo(&["test", "--workspace"])),
+    full("clippy", MOST, Action::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+    full("release build", MOST, Action::Cargo(&["build", "--release", "--bin", "runstead"])),
+    full("newcomer boot", 5, Action::Cargo(&["run", "--release", "--", "boot", "--for", "5s"])),
+    full("the harness cleans up", 5, Action::Test("harness", REFERENCE, &[])),
+    full("same boot", 10, Action::Built("compare", OURS, &[])),
+    full("scenarios on the reference", 15, Action::Test("scenarios", REFERENCE, &[])),
+    full("sabotaged scenarios fail", 15, Action::Test("scenarios", REFERENCE, &["--sabotage"])),
+    full("scenarios on runstead", 15, Action::Test("scenarios", OURS, &[])),
 ];
 
 /// Runs the steps and prints the summary; whether all of them passed.
-pub fn run(top: &Path, quick: bool) -> bool {
+pub fn all(top: &Path, quick: bool) -> bool {
     let chosen: Vec<&Step> = STEPS.iter().filter(|s| s.quick || !quick).collect();
     let mut rows = Vec::new();
+    let mut total = Counts::default();
     let begin = Instant::now();
     for (n, step) in chosen.iter().enumerate() {
-        println!("[{}/{}] {}", n + 1, chosen.len(), step.name);
-        let outcome = if AWAITED.contains(&step.name) { "awaited" } else { perform(step, top) };
-        rows.push((outcome, step.name));
-        println!("[{}/{}] {}: {outcome}", n + 1, chosen.len(), step.name);
+        println!("[{}/{}] {} ({:.0} s)", n + 1, chosen.len(), step.name, begin.elapsed().as_secs_f64());
+        let started = Instant::now();
+        let (counts, outcome) = perform(step, top);
+        let took = started.elapsed().as_secs_f64();
+        let counts = settle(counts, outcome.is_ok());
+        let word = if outcome.is_ok() { "passed" } else { "FAILED" };
+        let why = outcome.err().map(|why| format!(": {why}")).unwrap_or_default();
+        println!("[{}/{}] {} {word} in {took:.1} s{why}\n", n + 1, chosen.len(), step.name);
+        rows.push(format!(
+            "{word} {took:7.1} s {:5} passed {:3} failed  {}",
+            counts.passed, counts.failed, step.name
+        ));
+        total.passed += counts.passed;
+        total.failed += counts.failed;
     }
-    println!("\nsummary");
-    for (outcome, name) in &rows {
-        println!("  {outcome:8} {name}");
+    rows.iter().for_each(|row| println!("{row}"));
+    if quick {
+        println!("quick subset: {} steps left out", STEPS.len() - chosen.len());
     }
-    let count = |word: &str| rows.iter().filter(|(outcome, _)| *outcome == word).count();
-    let left_out = STEPS.len() - chosen.len();
-    let subset = if quick { format!(" (quick subset, {left_out} steps left out)") } else { String::new() };
-    println!(
-        "{} passed, {} failed, {} awaited in {:.0} s{subset}",
-        count("passed"),
-        count("failed"),
-        count("awaited"),
-        begin.elapsed().as_secs_f64(),
-    );
-    count("failed") == 0
+    println!("all in {:.0} s", begin.elapsed().as_secs_f64());
+    println!("{} passed, {} failed", total.passed, total.failed);
+    total.failed == 0
 }
 
-fn perform(step: &Step, top: &Path) -> &'static str {
-    let good = match &step.action {
-        Action::Tidy => tidy::report(top),
-        Action::Root => is_root(),
-        Action::Cargo(words, environment) => cargo(words, environment, top),
-    };
-    if good { "passed" } else { "failed" }
+/// A step that counts nothing is one test; one that failed has at least one failure.
+fn settle(counts: Counts, good: bool) -> Counts {
+    match (good, counts) {
+        (true, Counts { passed: 0, failed: 0 }) => Counts { passed: 1, failed: 0 },
+        (false, Counts { passed, failed: 0 }) => Counts { passed, failed: 1 },
+        (_, counts) => counts,
+    }
 }
 
-fn cargo(words: &[&str], environment: &[(&str, &str)], top: &Path) -> bool {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(program);
-    command.args(words).envs(environment.iter().copied()).current_dir(top);
-    match command.status() {
-        Ok(status) => status.success(),
-        Err(why) => {
-            eprintln!("cargo {}: {why}", words.join(" "));
-            false
+fn perform(step: &Step, top: &Path) -> (Counts, Result<(), String>) {
+    let limit = Duration::from_secs(step.limit * 60);
+    let mut command = match step.action {
+        Action::Own(look) => {
+            let good = look(top);
+            return (Counts::default(), good.then_some(()).ok_or_else(|| "see above".to_owned()));
         }
+        Action::Cargo(words) => cargo(words),
+        Action::Built(name, under_test, words) => {
+            let mut command = Command::new(built("debug", name));
+            command.args(words).env("RUNSTEAD_UNDER_TEST", under_test);
+            command
+        }
+        Action::Test(name, under_test, words) => {
+            let mut command = cargo(&["test", "--quiet", "--workspace", "--test", name, "--"]);
+            command.args(words).env("RUNSTEAD_UNDER_TEST", under_test);
+            command
+        }
+    };
+    command.current_dir(top);
+    if !step.quick {
+        command.env("RUNSTEAD_BIN", built("release", "runstead"));
     }
+    run(&mut command, limit)
+}
+
+fn cargo(words: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(words);
+    command
+}
+
+/// A program of the target directory this one was built into (`TARGET/TRIPLE/PROFILE/xtask`).
+fn built(profile: &str, name: &str) -> PathBuf {
+    let me = std::env::current_exe().unwrap_or_default();
+    me.ancestors().nth(2).unwrap_or(Path::new("")).join(profile).join(name)
 }
 
 /// Namespaces, mounts and cgroups are made by most of the steps.
-fn is_root() -> bool {
+fn is_root(_top: &Path) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let uid = status.lines().find_map(|l| l.strip_prefix("Uid:")).and_then(|l| l.split_whitespace().nth(1));
     if uid != Some("0") {
-        eprintln!("the tests boot machines: run them as root (cargo xtask test --quick needs no root)");
+        println!("the tests boot machines: run them as root (cargo xtask test --quick needs no root)");
     }
     uid == Some("0")
+}
+
+/// rustfmt and clippy are no part of a minimal toolchain.
+fn components(_top: &Path) -> bool {
+    [("fmt", "rustfmt"), ("clippy", "clippy")].into_iter().all(|(verb, component)| {
+        let there = cargo(&[verb, "--version"]).output().is_ok_and(|o| o.status.success());
+        there
+            || Command::new("rustup")
+                .args(["component", "add", component])
+                .status()
+                .is_ok_and(|s| s.success())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_counts_at_least_one() {
+        let counts = |passed, failed| Counts { passed, failed };
+        assert_eq!(settle(counts(0, 0), true), counts(1, 0));
+        assert_eq!(settle(counts(0, 0), false), counts(0, 1));
+        assert_eq!(settle(counts(40, 0), false), counts(40, 1));
+        assert_eq!(settle(counts(40, 2), false), counts(40, 2));
+    }
 }
