@@ -113,7 +113,7 @@ const UNITS: [(&str, &str); 25] = [
 ];
 
 fn settings(name: &str, lines: &str) -> (UnitName, Settings) {
-    let unit = UnitName::parse(&format!("{name}.service")).unwrap();
+    let unit = UnitName::parse(&format!("{name}.service")).expect("a unit name");
     let (host, manager) = (HostSpecifiers::default(), ManagerSpecifiers::system("/run"));
     let specifiers = Specifiers { unit: &unit, fragment_path: Some("/x"), host: &host, manager: &manager };
     let text = format!("[Service]\n{lines}\n");
@@ -187,10 +187,10 @@ fn show(plan: &Plan) -> String {
             OnError::Weaken => "weaken".into(),
             OnError::Ignore => "ignore".into(),
         };
-        writeln!(text, "{} [{on_error}] {:?}", step.setting, step.op).unwrap();
+        writeln!(text, "{} [{on_error}] {:?}", step.setting, step.op).expect("a string takes it");
     }
     for (setting, reason) in &plan.skipped {
-        writeln!(text, "skipped {setting}: {reason}").unwrap();
+        writeln!(text, "skipped {setting}: {reason}").expect("a string takes it");
     }
     text
 }

@@ -163,8 +163,11 @@ fn search_path() -> Vec<String> {
         .to_vec()
 }
 
+/// Name and bytes; none of the latter when it is absent and may be.
+type EnvironmentFile = (String, Option<Vec<u8>>);
+
 /// `EnvironmentFile=`: a leading `-` lets it be absent.
-fn environment_files(settings: &Settings) -> Result<Vec<(String, Option<Vec<u8>>)>, ChainError> {
+fn environment_files(settings: &Settings) -> Result<Vec<EnvironmentFile>, ChainError> {
     let mut files = Vec::new();
     for line in settings.list(ids::ENVIRONMENT_FILE) {
         let (path, optional) = line.strip_prefix('-').map_or((&**line, false), |path| (path, true));

@@ -15,9 +15,7 @@ impl Shell {
     pub(crate) fn unit_files(&mut self, call: &Message, request: UnitFiles) -> Result<Message, Error> {
         match &request {
             UnitFiles::GetDefault => {
-                let name = self
-                    .with_context(|context| install::get_default(context))
-                    .map_err(|error| refused(&error))?;
+                let name = self.with_context(install::get_default).map_err(|error| refused(&error))?;
                 reply(call, |writer| {
                     writer.str(name.as_str());
                 })
@@ -85,7 +83,7 @@ impl Shell {
         states: &[String],
         patterns: &[String],
     ) -> Result<Message, Error> {
-        let files = self.with_context(|context| install::list_unit_files(context));
+        let files = self.with_context(install::list_unit_files);
         reply(call, |writer| {
             writer.array("(ss)", |writer| {
                 for (name, listed) in &files {

@@ -86,10 +86,10 @@ impl Log {
             Target::Null => {}
             Target::Console => self.to_console(console, line),
             Target::Stderr => eprintln!("<{}>{}", line.level, line.text),
-            Target::Kmsg => self.to_kmsg(console, line),
+            Target::Kmsg => self.write_kmsg(console, line),
             Target::JournalOrKmsg => {
-                if !self.to_journal(line, invocation) {
-                    self.to_kmsg(console, line);
+                if !self.write_journal(line, invocation) {
+                    self.write_kmsg(console, line);
                 }
             }
         }
@@ -113,7 +113,7 @@ impl Log {
     }
 
     /// Whether the journal took (or will take) the line.
-    fn to_journal(&mut self, line: &LogLine, invocation: Option<&str>) -> bool {
+    fn write_journal(&mut self, line: &LogLine, invocation: Option<&str>) -> bool {
         if self.journal.is_none() {
             self.journal = socket::unix::connect_datagram(&self.journal_path).ok();
         }
@@ -141,12 +141,15 @@ impl Log {
         if self.lost > 0 && self.ring.is_empty() {
             let lost = std::mem::take(&mut self.lost);
             let text = format!("{lost} log lines were lost because the journal did not take them");
-            self.to_journal(&LogLine { level: 4, unit: None, text: text.into(), fields: Vec::new() }, None);
+            self.write_journal(
+                &LogLine { level: 4, unit: None, text: text.into(), fields: Vec::new() },
+                None,
+            );
         }
         true
     }
 
-    fn to_kmsg(&mut self, console: &Console, line: &LogLine) {
+    fn write_kmsg(&mut self, console: &Console, line: &LogLine) {
         let priority = Priority { level: line.level, facility: DAEMON };
         let record = kmsg_line(priority, "systemd", std::process::id(), &line.text);
         let written =

@@ -6,7 +6,7 @@
 //! | `unit/NAME`, `engine` | the engine's, opaque here |
 //! | `shell` | log level, status output, environment, subscribers |
 //! | `peer/ID` | a connection with its buffers (planned re-execution only) |
-use crate::clients::{BUS, Peer, PeerId};
+use crate::clients::{Peer, PeerId};
 use crate::shell::Shell;
 use runstead_api::systemd1::facts::ManagerStamps;
 use runstead_core::engine::effect::FdId;
@@ -239,32 +239,27 @@ impl Inherited {
         for (key, bytes) in log.iter() {
             match key.split_once('/') {
                 Some(("fd", id)) => {
-                    if let (Some(id), Some(fd)) = (id.parse().ok(), take_fd(&bytes)) {
+                    if let (Some(id), Some(fd)) = (id.parse().ok(), take_fd(bytes)) {
                         found.fds.push((FdId(id), fd));
                     }
                 }
                 Some(("socket", name)) => {
-                    if let Some(fd) = take_fd(&bytes) {
+                    if let Some(fd) = take_fd(bytes) {
                         found.sockets.insert(name.to_owned(), fd);
                     }
                 }
                 Some(("peer", id)) => {
-                    if let Some(peer) = read_peer(&bytes)
+                    if let Some(peer) = read_peer(bytes)
                         && let Ok(id) = id.parse()
                     {
                         found.peers.push((id, peer));
                     }
                 }
-                _ if key == "shell" => found.shell = serde_json::from_slice(&bytes).unwrap_or_default(),
+                _ if key == "shell" => found.shell = serde_json::from_slice(bytes).unwrap_or_default(),
                 _ => found.engine.push((key.to_owned(), bytes.to_vec())),
             }
         }
         found
-    }
-
-    /// The bus connection, if it came along.
-    pub fn has_bus(&self) -> bool {
-        self.peers.iter().any(|(id, _)| *id == BUS)
     }
 }
 

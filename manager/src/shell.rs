@@ -9,7 +9,7 @@ use crate::log::Log;
 use crate::options::Options;
 use crate::persist::Persist;
 use runstead_core::engine::Engine;
-use runstead_core::engine::clock::{Clock, NEVER, Now};
+use runstead_core::engine::clock::{Clock, NEVER};
 use runstead_core::engine::effect::{Exit, FdId, LogLine};
 use runstead_core::engine::event::{Event, Pid};
 use runstead_core::names::{UnitName, UnitType};
@@ -282,11 +282,6 @@ impl Shell {
         }
         self.fds.take(fd);
         self.persist.forget_fd(fd);
-    }
-
-    /// The clocks now.
-    pub(crate) fn now(&self) -> Now {
-        now()
     }
 
     /// The state of a unit by name, if it is loaded.

@@ -74,9 +74,9 @@ impl Shell {
         };
         for change in changes {
             match change {
-                Change::Empty(path) => self.pending.push_back(Event::CgroupEmpty(path.into())),
+                Change::Empty(path) => self.pending.push_back(Event::CgroupEmpty(path)),
                 Change::Oom(path) => {
-                    self.pending.push_front(Event::CgroupOom { cgroup: path.into(), managed: false });
+                    self.pending.push_front(Event::CgroupOom { cgroup: path, managed: false });
                 }
                 _ => {}
             }

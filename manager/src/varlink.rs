@@ -49,6 +49,9 @@ struct Connection {
     writing: bool,
 }
 
+/// Limit and duration of one line.
+type Numbers = (Option<u32>, Option<u64>);
+
 /// The listening sockets and the connections.
 #[derive(Debug)]
 pub(crate) struct Varlink {
@@ -58,7 +61,7 @@ pub(crate) struct Varlink {
     /// The connection of the out-of-memory daemon.
     subscriber: Option<u64>,
     /// What the daemon was told: cgroup and property of everything it is to kill in.
-    told: BTreeMap<(String, &'static str), (Option<u32>, Option<u64>)>,
+    told: BTreeMap<(String, &'static str), Numbers>,
 }
 
 impl Varlink {
@@ -300,8 +303,7 @@ struct Told {
     kill: bool,
     path: String,
     property: &'static str,
-    /// Limit and duration.
-    numbers: (Option<u32>, Option<u64>),
+    numbers: Numbers,
 }
 
 impl Told {

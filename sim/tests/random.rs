@@ -42,10 +42,13 @@ const MODES: [JobMode; 6] = [
     JobMode::Replace,
 ];
 
+/// Index of its command, `RemainAfterExit=`, and edges: kind and unit.
+type Unit = (usize, bool, Vec<(usize, usize)>);
+
 #[derive(Debug, Clone)]
 struct Plan {
     seed: u64,
-    units: Vec<(usize, bool, Vec<(usize, usize)>)>,
+    units: Vec<Unit>,
     jobs: Vec<(usize, usize, usize, u8)>,
 }
 

@@ -204,11 +204,11 @@ impl World {
 
     /// What the last spawn was told.
     pub fn last_spawn(&self) -> &SpawnSpec {
-        let spawn = |step| match step {
-            &Step::Spawn(ref spec) => Some(&**spec),
+        let mut spawns = self.steps.iter().rev().filter_map(|step| match step {
+            Step::Spawn(spec) => Some(spec),
             _ => None,
-        };
-        self.steps.iter().rev().find_map(spawn).expect("something was spawned")
+        });
+        spawns.next().expect("something was spawned")
     }
 
     pub fn machine<M: super::OfKind + Machine>(&self, id: UnitId) -> &M {

@@ -41,30 +41,6 @@ pub fn memory_file(name: &str, bytes: &[u8]) -> Result<OwnedFd, OsError> {
     Ok(fd)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rundir::tests::Scratch;
-    use std::io::Read;
-    use std::time::{Duration, UNIX_EPOCH};
-
-    #[test]
-    fn stamps_and_memory_files() {
-        let scratch = Scratch::new("files");
-        let path = scratch.join("dir/stamp");
-        touch(&path, 1_234_567_890_123_456).expect("touch");
-        let time = std::fs::metadata(&path).expect("made").modified().expect("known");
-        assert_eq!(time, UNIX_EPOCH + Duration::from_micros(1_234_567_890_123_456));
-        remove_file(&path);
-        assert!(!std::fs::exists(&path).expect("stat"));
-        let file = memory_file("x", b"hello").expect("memfd");
-        assert!(rustix::io::write(&file, b"x").is_err());
-        let mut text = String::new();
-        std::fs::File::from(file).read_to_string(&mut text).expect("read");
-        assert_eq!(text, "hello");
-    }
-}
-
 /// Read at most `limit` bytes of a regular file; more is an error (`EFBIG`). Never waits for the other end of a FIFO.
 pub fn read_limited(path: &str, limit: u64) -> Result<Vec<u8>, OsError> {
     use std::io::Read as _;
@@ -95,4 +71,28 @@ pub fn write_file(path: &str, bytes: &[u8], mode: u32) -> Result<(), OsError> {
     std::fs::write(&temporary, bytes).attempt("write", path)?;
     std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(mode)).attempt("chmod", path)?;
     std::fs::rename(&temporary, path).attempt("rename", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rundir::tests::Scratch;
+    use std::io::Read;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn stamps_and_memory_files() {
+        let scratch = Scratch::new("files");
+        let path = scratch.join("dir/stamp");
+        touch(&path, 1_234_567_890_123_456).expect("touch");
+        let time = std::fs::metadata(&path).expect("made").modified().expect("known");
+        assert_eq!(time, UNIX_EPOCH + Duration::from_micros(1_234_567_890_123_456));
+        remove_file(&path);
+        assert!(!std::fs::exists(&path).expect("stat"));
+        let file = memory_file("x", b"hello").expect("memfd");
+        assert!(rustix::io::write(&file, b"x").is_err());
+        let mut text = String::new();
+        std::fs::File::from(file).read_to_string(&mut text).expect("read");
+        assert_eq!(text, "hello");
+    }
 }
