@@ -86,6 +86,8 @@ pub(crate) struct Queues {
     pub upheld: BTreeSet<UnitId>,
     pub bound: BTreeSet<UnitId>,
     pub collect: BTreeSet<UnitId>,
+    /// Loaded for a client that looks at them before the next step: they stay until then.
+    pub lookups: BTreeSet<UnitId>,
     pub announce: BTreeSet<UnitId>,
     pub announce_jobs: BTreeSet<JobId>,
     pub deferred: VecDeque<Deferred>,
@@ -173,6 +175,8 @@ impl Engine {
     /// Let `event` happen at `now`; what follows from it is to be done in order.
     pub fn step(&mut self, now: Now, event: Event) -> Vec<Effect> {
         self.now = now;
+        let looked_at = std::mem::take(&mut self.queues.lookups);
+        self.queues.collect.extend(looked_at);
         self.handle(event);
         self.drain();
         std::mem::take(&mut self.effects)
@@ -185,7 +189,7 @@ impl Engine {
 
     /// When the next timer on `clock` is due: then an `Event::Tick` is expected.
     pub fn deadline(&self, clock: Clock) -> Option<Usec> {
-        if clock == Clock::Monotonic && self.has_work() {
+        if clock == Clock::Monotonic && (self.has_work() || !self.queues.lookups.is_empty()) {
             return Some(self.now.monotonic);
         }
         self.timers.next(clock)
@@ -194,6 +198,11 @@ impl Engine {
     /// Units whose record changed since the last call, for the state log ([`Engine::record`]).
     pub fn take_dirty(&mut self) -> BTreeSet<UnitId> {
         std::mem::take(&mut self.dirty)
+    }
+
+    /// Whether a client asked for the unit in this step, and may look at it before the next.
+    pub(crate) fn is_looked_at(&self, id: UnitId) -> bool {
+        self.queues.lookups.contains(&id)
     }
 
     /// Units in the state "failed" (`NFailedUnits`).

@@ -77,7 +77,11 @@ impl Engine {
                 let id = self.named(&unit)?;
                 self.enqueue_answer(id, job, mode, reload_if_possible)
             }
-            Request::LoadUnit(unit) => self.named(&unit).map(|id| Response::Unit(self.unit(id).name.clone())),
+            Request::LoadUnit(unit) => {
+                let id = self.named(&unit)?;
+                self.queues.lookups.insert(id);
+                Ok(Response::Unit(self.unit(id).name.clone()))
+            }
             Request::StartTransient { unit, mode, pids, fds, aux, controller, add_ref, .. } => {
                 self.start_transient(caller, &unit, mode, pids, fds, &aux, controller, add_ref)
             }

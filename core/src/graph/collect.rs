@@ -24,6 +24,7 @@ impl Engine {
             && unit.pins == 0
             && !unit.loading
             && unit.load != LoadState::Stub
+            && !self.is_looked_at(id)
             && unit.kind.may_collect()
     }
 

@@ -138,13 +138,12 @@ impl Engine {
         if unit.load != LoadState::Loaded {
             return Attempt::Ends(JobResult::Failed, false);
         }
-        if state != ActiveState::Activating {
-            if let Err(refusal) = machine::call::can_start(kind, self, id) {
-                return Err(refusal).into();
-            }
-            if self.ask_conditions(id) {
-                return Attempt::Asks;
-            }
+        // An automatic restart counts as activating, but it counts against the limit all the same.
+        if let Err(refusal) = machine::call::can_start(kind, self, id) {
+            return Err(refusal).into();
+        }
+        if state != ActiveState::Activating && self.ask_conditions(id) {
+            return Attempt::Asks;
         }
         self.start_now(id)
     }

@@ -35,7 +35,6 @@ pub(super) fn can_start(e: &mut Engine, id: UnitId) -> Result<(), Refusal> {
     if state.has_processes() || state == State::AutoRestart || !e.start_limit_hit(id) {
         return Ok(());
     }
-    say(e, id, 4, "Start request repeated too quickly.");
     stop::enter_dead(e, id, ServiceResult::StartLimitHit, false);
     Err(Refusal::StartLimit)
 }
