@@ -26,7 +26,7 @@ const MAX_HELD: usize = 1024;
 enum Question {
     Hello,
     RequestName,
-    AddMatch,
+    Match,
     /// Who a sender is; the calls that wait for it are in `held`.
     Credentials(String),
     /// Who owns a name of `BusName=`.
@@ -213,7 +213,7 @@ impl Shell {
         let call = driver_call("AddMatch", |writer| {
             writer.str(rule);
         });
-        self.ask(call, Question::AddMatch);
+        self.ask(call, Question::Match);
     }
 
     /// Follow the owner of a name of `BusName=`.
@@ -226,6 +226,17 @@ impl Shell {
             writer.str(name);
         });
         self.ask(call, Question::Owner(name.to_owned()));
+    }
+
+    /// The unit with this `BusName=` is not in memory any more.
+    pub(crate) fn forget_bus_name(&mut self, name: &str) {
+        if self.bus.watched_names.remove(name) {
+            let rule = owner_rule(name);
+            let call = driver_call("RemoveMatch", |writer| {
+                writer.str(&rule);
+            });
+            self.ask(call, Question::Match);
+        }
     }
 
     /// Follow whether a sender is still there.

@@ -223,7 +223,7 @@ impl Shell {
 
     /// Signal processes; how many are left.
     fn kill(&mut self, spec: &KillSpec) -> Result<u32, OsError> {
-        if let Some(cgroups) = &self.cgroups {
+        if let Some(cgroups) = &mut self.cgroups {
             return cgroups.kill(spec);
         }
         let pids: Vec<Pid> = spec.main.into_iter().chain(spec.control).collect();

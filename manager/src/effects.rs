@@ -45,6 +45,8 @@ impl Shell {
             Effect::ActivationFailed { name, error, message } => {
                 self.activation_failed(&name, error, &message)
             }
+            Effect::WatchBusName { name, on: true } => self.watch_bus_name(&name),
+            Effect::WatchBusName { name, on: false } => self.forget_bus_name(&name),
             Effect::AutomountAnswer { fd, tokens, errno } => self.answer_automount(fd, &tokens, errno),
             Effect::RunGenerators => self.run_generators(),
             Effect::Reexec => self.reexec = true,

@@ -144,6 +144,13 @@ pub enum Effect {
         /// Why.
         message: Rc<str>,
     },
+    /// Follow who owns a bus name (`BusName=`), beginning with who owns it now; or no longer.
+    WatchBusName {
+        /// The bus name.
+        name: Rc<str>,
+        /// Follow, or no longer.
+        on: bool,
+    },
     /// Answer the kernel's autofs.
     AutomountAnswer {
         /// Its pipe.

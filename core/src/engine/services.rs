@@ -115,6 +115,7 @@ impl Engine {
     /// The owner of this bus name is this unit's affair (`BusName=`); the last one to ask gets it.
     pub fn watch_bus_name(&mut self, name: &Rc<str>, id: UnitId) {
         self.bus_names.insert(name.clone(), id);
+        self.emit(Effect::WatchBusName { name: name.clone(), on: true });
     }
 
     /// Bus names that services wait for or hold.
@@ -172,8 +173,10 @@ impl Engine {
         if !self.unit(id).kind.holds_nothing() {
             self.chains.remove_all(id);
             self.pids.remove_all(id);
-            self.bus_names.remove_all(id);
             self.fds.remove_all(id).into_iter().for_each(|fd| self.emit(Effect::CloseFd(fd)));
+        }
+        for name in self.bus_names.remove_all(id) {
+            self.emit(Effect::WatchBusName { name, on: false });
         }
         if let Some(cgroup) = self.unit(id).cgroup.clone() {
             self.cgroups.remove(&cgroup);

@@ -40,6 +40,9 @@ impl Cgroups {
 
     /// Make the cgroup and write its attributes. Returned is what was weakened: attribute and reason.
     pub fn realize(&mut self, spec: &CgroupSpec) -> Result<Vec<(String, String)>, OsError> {
+        if self.killed.contains(&*spec.path) {
+            self.trim(&spec.path)?;
+        }
         self.create(&spec.path)?;
         let mut weakened = Vec::new();
         for (attribute, value) in &spec.attributes {

@@ -7,12 +7,14 @@ use runstead_core::engine::effect::KillSpec;
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 
-/// Processes that fork faster than we list are killed by `cgroup.kill`; other signals are repeated this often.
+/// Signals are repeated this often, until no new process appears. What forks faster than we list is then killed by
+/// `cgroup.kill`: only then, since a kernel (6.14 on) that once killed a cgroup this way kills everything that is
+/// cloned into it later, too.
 const ROUNDS_MAX: usize = 64;
 
 impl Cgroups {
     /// Signal as told; how many of the signalled processes were alive. Ourselves we spare always.
-    pub fn kill(&self, spec: &KillSpec) -> Result<u32, OsError> {
+    pub fn kill(&mut self, spec: &KillSpec) -> Result<u32, OsError> {
         let mut done: BTreeSet<i32> = spec.spare.iter().copied().collect();
         done.insert(std::process::id().cast_signed());
         let mut reached = 0;
@@ -29,18 +31,20 @@ impl Cgroups {
             Some(below) => format!("{path}/{}", below.trim_matches('/')),
             None => path.to_owned(),
         };
-        if spec.cgroup_signal == libc::SIGKILL
-            && spec.spare.is_empty()
-            && spec.value.is_none()
+        let (signalled, complete) = self.signal_all(&path, spec, &mut done)?;
+        reached += signalled;
+        let at_once = spec.cgroup_signal == libc::SIGKILL && spec.spare.is_empty() && spec.value.is_none();
+        if !complete
+            && at_once
             && let Some(killed) = self.kill_at_once(&path, &done)?
         {
-            return Ok(reached + killed);
+            reached += killed;
         }
-        Ok(reached + self.signal_all(&path, spec, &mut done)?)
+        Ok(reached)
     }
 
     /// `cgroup.kill`: no race with forks. `None` where it cannot be used.
-    fn kill_at_once(&self, path: &str, done: &BTreeSet<i32>) -> Result<Option<u32>, OsError> {
+    fn kill_at_once(&mut self, path: &str, done: &BTreeSet<i32>) -> Result<Option<u32>, OsError> {
         let Ok(pids) = self.pids_recursive(path) else { return Ok(Some(0)) };
         if pids.contains(&std::process::id().cast_signed()) {
             return Ok(None);
@@ -48,7 +52,9 @@ impl Cgroups {
         if pids.is_empty() {
             return Ok(Some(0));
         }
-        match self.write(path, "cgroup.kill", "1") {
+        let written = self.write(path, "cgroup.kill", "1");
+        self.killed.insert(path.to_owned());
+        match written {
             Ok(()) => Ok(Some(
                 u32::try_from(pids.iter().filter(|pid| !done.contains(pid)).count()).unwrap_or(u32::MAX),
             )),
@@ -57,13 +63,18 @@ impl Cgroups {
         }
     }
 
-    /// Signal everybody once, until no new one appears.
-    fn signal_all(&self, path: &str, spec: &KillSpec, done: &mut BTreeSet<i32>) -> Result<u32, OsError> {
+    /// Signal everybody once, until no new one appears; how many, and whether that was reached.
+    fn signal_all(
+        &self,
+        path: &str,
+        spec: &KillSpec,
+        done: &mut BTreeSet<i32>,
+    ) -> Result<(u32, bool), OsError> {
         let mut reached = 0;
         for _ in 0..ROUNDS_MAX {
             let pids = match self.pids_recursive(path) {
                 Ok(pids) => pids,
-                Err(error) if error.errno == Errno::NOENT => return Ok(reached),
+                Err(error) if error.errno == Errno::NOENT => return Ok((reached, true)),
                 Err(error) => return Err(error),
             };
             let mut any = false;
@@ -75,10 +86,10 @@ impl Cgroups {
                 }
             }
             if !any {
-                break;
+                return Ok((reached, true));
             }
         }
-        Ok(reached)
+        Ok((reached, false))
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Cgroups {
     available: BTreeSet<String>,
     /// Controllers known to be enabled for the children of a path, so that each is written once.
     enabled: BTreeMap<String, BTreeSet<String>>,
+    /// Killed by `cgroup.kill`: made anew before anything is cloned into them.
+    killed: BTreeSet<String>,
     /// Taken out while it looks at us.
     watch: Option<Watch>,
 }
@@ -59,6 +61,7 @@ impl Cgroups {
             dir,
             available: BTreeSet::new(),
             enabled: BTreeMap::new(),
+            killed: BTreeSet::new(),
             watch: Some(Watch::new()?),
         };
         let controllers = cgroups.read("/", "cgroup.controllers").unwrap_or_default();
@@ -299,6 +302,7 @@ impl Cgroups {
 
     fn forget(&mut self, path: &str) {
         self.enabled.remove(path);
+        self.killed.remove(path);
         if let Some(watch) = &mut self.watch {
             watch.remove(path);
         }
