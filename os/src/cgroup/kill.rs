@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn all_below_are_signalled_and_the_spared_live() {
         use std::os::unix::process::ExitStatusExt;
-        let scratch = Scratch::new("kill");
+        let mut scratch = Scratch::new("kill");
         scratch.0.create("/a.service/sub").expect("mkdir");
         let mut one = sleeper(&scratch, "/a.service");
         let mut two = sleeper(&scratch, "/a.service/sub");
