@@ -30,6 +30,8 @@ pub(crate) enum Wanted {
     Reply(Shape),
     /// The unit was loaded for the call: now do the call.
     Again,
+    /// Nobody waits.
+    Nothing,
 }
 
 /// All of them.
@@ -281,6 +283,7 @@ impl Shell {
         let Some(pending) = self.calls.pending.remove(&call) else { return };
         let Pending { peer, message, what, caller } = pending;
         let reply = match (what, result) {
+            (Wanted::Nothing, _) => return,
             (Wanted::Again, Ok(_)) => {
                 self.dispatch(peer, &message, caller, false);
                 return;
