@@ -1,0 +1,188 @@
+//! A small world for the engine: every chain succeeds, every process ends well a little later, no file but those given
+//! exists. A boot is good when `default.target`, which wants the given units, becomes active.
+
+use runstead_core::engine::clock::{Clock, Now, Usec};
+use runstead_core::engine::effect::{Effect, Step};
+use runstead_core::engine::event::{
+    ChainOutput, ConditionVerdict, Event, Exit, Found, LoadedUnit, MountEntry, Pid, UnitFile,
+};
+use runstead_core::engine::{Engine, ManagerConfig};
+use runstead_core::names::UnitName;
+use runstead_core::units::ActiveState;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+/// Targets that units are ordered by.
+const TARGETS: &[(&str, &str)] = &[
+    ("sysinit.target", "[Unit]\nDefaultDependencies=no\nConflicts=shutdown.target\n"),
+    ("basic.target", "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target\nDefaultDependencies=no\n"),
+    ("shutdown.target", "[Unit]\nDefaultDependencies=no\nRefuseManualStart=yes\n"),
+    ("umount.target", "[Unit]\nDefaultDependencies=no\nRefuseManualStart=yes\n"),
+    ("sockets.target", "[Unit]\n"),
+    ("timers.target", "[Unit]\n"),
+    ("paths.target", "[Unit]\n"),
+    ("local-fs.target", "[Unit]\nDefaultDependencies=no\n"),
+    ("local-fs-pre.target", "[Unit]\nRefuseManualStart=yes\n"),
+    ("network.target", "[Unit]\nRefuseManualStart=yes\n"),
+];
+const TARGET: &str = "default.target";
+/// More events than the longest good boot has.
+const MOST_EVENTS: usize = 200_000;
+
+/// How a boot ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// `default.target` is active.
+    Up,
+    /// The engine was told to end: power off and the like.
+    Asked,
+    /// Nothing more happens, or no end comes; says where it stands.
+    Stuck(String),
+}
+
+struct World<'a> {
+    engine: Engine,
+    given: &'a BTreeMap<UnitName, &'a [u8]>,
+    events: VecDeque<Event>,
+    running: VecDeque<(Pid, Option<Rc<str>>)>,
+    now: Usec,
+    next_pid: Pid,
+    ended: bool,
+}
+
+/// Boots `default.target`, which wants all units given.
+pub fn boot(given: &BTreeMap<UnitName, &[u8]>) -> Ended {
+    let mut world = World {
+        engine: Engine::new(ManagerConfig { seed: [7; 16], container: true, ..ManagerConfig::default() }),
+        given,
+        events: VecDeque::new(),
+        running: VecDeque::new(),
+        now: 1_000_000_000,
+        next_pid: 100,
+        ended: false,
+    };
+    let root = MountEntry { target: "/".into(), source: "/dev/root".into(), fstype: "ext4".into(), options: "rw".into() };
+    let target = UnitName::parse(TARGET).expect("a valid name");
+    world.events.push_back(Event::MountTable(vec![root]));
+    world.events.push_back(Event::Boot { target: target.clone() });
+    for _ in 0..MOST_EVENTS {
+        if world.state(&target) == Some(ActiveState::Active) {
+            return Ended::Up;
+        }
+        if world.ended {
+            return Ended::Asked;
+        }
+        if !world.one() {
+            return Ended::Stuck(format!("nothing happens any more: {}", world.stand()));
+        }
+    }
+    Ended::Stuck(format!("no end after {MOST_EVENTS} events: {}", world.stand()))
+}
+
+impl World<'_> {
+    fn state(&self, name: &UnitName) -> Option<ActiveState> {
+        self.engine.find_unit(name).map(|unit| unit.active_state())
+    }
+
+    /// The units that have jobs, with their states.
+    fn stand(&self) -> String {
+        let with_jobs = self.engine.units().filter(|unit| unit.job.is_some());
+        let text: Vec<String> = with_jobs.map(|unit| format!("{} {}", unit.name, unit.sub_state())).collect();
+        let target = UnitName::parse(TARGET).ok().and_then(|name| self.state(&name));
+        format!("{TARGET} is {target:?}; jobs: {}", text.join(", "))
+    }
+
+    /// The next thing that happens; `false` when nothing does.
+    fn one(&mut self) -> bool {
+        let event = if let Some(event) = self.events.pop_front() {
+            event
+        } else if let Some((pid, cgroup)) = self.running.pop_front() {
+            if let Some(cgroup) = &cgroup
+                && !self.running.iter().any(|(_, other)| other.as_ref() == Some(cgroup))
+            {
+                self.events.push_back(Event::CgroupEmpty(cgroup.clone()));
+            }
+            Event::ProcessExited { pid, exit: Exit::Status(0), cgroup, comm: None }
+        } else {
+            let Some(wait) = self.next_deadline() else { return false };
+            self.now = self.now.saturating_add(wait);
+            Event::Tick
+        };
+        self.now += 10;
+        let now = self.clocks();
+        for effect in self.engine.step(now, event) {
+            self.carry_out(effect);
+        }
+        true
+    }
+
+    fn clocks(&self) -> Now {
+        Now { realtime: self.now + 1_700_000_000_000_000, monotonic: self.now, boottime: self.now }
+    }
+
+    /// How long until the next timer; more than a month is never.
+    fn next_deadline(&self) -> Option<Usec> {
+        let now = self.clocks();
+        let due = |clock: &Clock| Some(self.engine.deadline(*clock)?.saturating_sub(clock.read(now)));
+        Clock::ALL.iter().filter_map(due).min().filter(|wait| *wait < 32 * 86_400 * 1_000_000)
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Load(names) => {
+                let units = names.into_iter().map(|name| self.load(name)).collect();
+                self.events.push_back(Event::Loaded(units));
+            }
+            Effect::CheckConditions { unit, conditions, asserts } => {
+                let hold = |n: usize| vec![ConditionVerdict::Holds; n];
+                let (conditions, asserts) = (hold(conditions.len()), hold(asserts.len()));
+                self.events.push_back(Event::Conditions { unit, conditions, asserts });
+            }
+            Effect::CheckPaths { unit, specs } => {
+                self.events.push_back(Event::PathChecked { unit, holds: vec![false; specs.len()] });
+            }
+            Effect::Chain { chain, steps, .. } => {
+                let output = self.chain(&steps);
+                self.events.push_back(Event::ChainDone { chain, result: Ok(output) });
+            }
+            Effect::RunGenerators => self.events.push_back(Event::GeneratorsDone),
+            Effect::Exit(_) | Effect::Reexec => self.ended = true,
+            _ => {}
+        }
+    }
+
+    fn chain(&mut self, steps: &[Step]) -> ChainOutput {
+        let mut output = ChainOutput::default();
+        for step in steps {
+            match step {
+                Step::Spawn(spec) => {
+                    self.next_pid += 1;
+                    output.pid = Some(self.next_pid);
+                    self.running.push_back((self.next_pid, spec.cgroup.clone()));
+                }
+                Step::ReadPidFile { .. } | Step::GuessMainPid { .. } => {
+                    output.pid_file = Some(Err("there is none".into()));
+                }
+                _ => {}
+            }
+        }
+        output
+    }
+
+    fn load(&self, name: UnitName) -> LoadedUnit {
+        let builtin = || TARGETS.iter().find(|row| row.0 == name.as_str()).map(|row| row.1.as_bytes());
+        let default = (name.as_str() == TARGET).then_some(b"[Unit]\nDescription=Up\n".as_slice());
+        let bytes = default.or_else(|| self.given.get(&name).copied()).or_else(builtin);
+        let found = match bytes {
+            Some(bytes) => {
+                let path = format!("/etc/systemd/system/{name}").into();
+                let file = UnitFile { path, bytes: bytes.into(), mtime: 1 };
+                Found::Fragment { primary: name.clone(), file, transient: false }
+            }
+            None => Found::NotFound,
+        };
+        let wants = if name.as_str() == TARGET { self.given.keys().cloned().collect() } else { Vec::new() };
+        let (aliases, dropins, requires, upholds) = (vec![name.clone()], Vec::new(), Vec::new(), Vec::new());
+        LoadedUnit { name, found, aliases, dropins, wants, requires, upholds }
+    }
+}
