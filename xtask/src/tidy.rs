@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("manager", &["core", "wire", "api", "os"]),
     ("programs", &["core", "wire", "api", "os", "manager"]),
     ("sim", &["core", "wire", "api"]),
-    ("compat", &[]),
+    ("compat", &["wire"]),
     ("bench", &["compat"]),
     ("xtask", &[]),
 ];

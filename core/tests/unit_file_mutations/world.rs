@@ -48,6 +48,8 @@ struct World<'a> {
     now: Usec,
     next_pid: Pid,
     ended: bool,
+    /// The last things that happened, for a boot that ends badly.
+    trace: VecDeque<String>,
 }
 
 /// Boots `default.target`, which wants all units given.
@@ -60,6 +62,7 @@ pub fn boot(given: &BTreeMap<UnitName, &[u8]>) -> Ended {
         now: 1_000_000_000,
         next_pid: 100,
         ended: false,
+        trace: VecDeque::new(),
     };
     let root = MountEntry { target: "/".into(), source: "/dev/root".into(), fstype: "ext4".into(), options: "rw".into() };
     let target = UnitName::parse(TARGET).expect("a valid name");
@@ -89,7 +92,8 @@ impl World<'_> {
         let with_jobs = self.engine.units().filter(|unit| unit.job.is_some());
         let text: Vec<String> = with_jobs.map(|unit| format!("{} {}", unit.name, unit.sub_state())).collect();
         let target = UnitName::parse(TARGET).ok().and_then(|name| self.state(&name));
-        format!("{TARGET} is {target:?}; jobs: {}", text.join(", "))
+        let trace: Vec<&str> = self.trace.iter().map(String::as_str).collect();
+        format!("{TARGET} is {target:?}; jobs: {}; last:\n    {}", text.join(", "), trace.join("\n    "))
     }
 
     /// The next thing that happens; `false` when nothing does.
@@ -110,10 +114,18 @@ impl World<'_> {
         };
         self.now += 10;
         let now = self.clocks();
+        self.note(format!("{event:?}"));
         for effect in self.engine.step(now, event) {
             self.carry_out(effect);
         }
         true
+    }
+
+    fn note(&mut self, text: String) {
+        self.trace.push_back(text.chars().take(160).collect());
+        if self.trace.len() > 24 {
+            self.trace.pop_front();
+        }
     }
 
     fn clocks(&self) -> Now {
@@ -147,6 +159,7 @@ impl World<'_> {
             }
             Effect::RunGenerators => self.events.push_back(Event::GeneratorsDone),
             Effect::Exit(_) | Effect::Reexec => self.ended = true,
+            Effect::Log(line) => self.note(format!("log: {}", line.text)),
             _ => {}
         }
     }

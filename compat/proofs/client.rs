@@ -1,0 +1,97 @@
+//! A synchronous client of the manager's private socket. It runs inside the machine: peers from another PID
+//! namespace have no process id there, and the reference talks to none of those.
+
+use runstead_wire::dbus::{ClientAuth, Connection, Kind, Limits, Message, Writer};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// Where the manager listens.
+pub const SOCKET: &str = "/run/systemd/private";
+/// Its object.
+pub const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+/// Its interface.
+pub const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+
+/// One connection.
+pub struct Client {
+    stream: UnixStream,
+    connection: Connection,
+}
+
+/// A call of the manager's own interface.
+pub fn manager_call(member: &str, body: impl FnOnce(&mut Writer)) -> Message {
+    let call = Message::method_call(None, MANAGER_PATH, MANAGER, member);
+    call.build(body).expect("the programs write bodies of known types")
+}
+
+impl Client {
+    /// Connects; the handshake goes out with the first call.
+    pub fn connect() -> io::Result<Client> {
+        let stream = UnixStream::connect(SOCKET)?;
+        Ok(Client { stream, connection: Connection::client(ClientAuth::external(false), Limits::default()) })
+    }
+
+    /// Sends a call; gives its serial.
+    pub fn send(&mut self, call: &Message) -> io::Result<u32> {
+        let serial = self.connection.send(call).map_err(io::Error::other)?;
+        self.flush()?;
+        Ok(serial)
+    }
+
+    /// Sends a call and waits for its answer, which may be an error.
+    pub fn call(&mut self, call: &Message, limit: Duration) -> io::Result<Message> {
+        let serial = self.send(call)?;
+        let end = Instant::now() + limit;
+        while let Some(message) = self.receive(end)? {
+            if message.reply_serial() == Some(serial) {
+                return Ok(message);
+            }
+        }
+        let text = format!("no answer to {} within {limit:?}", call.member().unwrap_or("a call"));
+        Err(io::Error::new(io::ErrorKind::TimedOut, text))
+    }
+
+    /// As [`Client::call`]; an error is an error.
+    pub fn ask(&mut self, call: &Message, limit: Duration) -> io::Result<Message> {
+        let answer = self.call(call, limit)?;
+        if answer.kind() == Kind::Error {
+            let name = answer.error_name().unwrap_or("");
+            let text = format!("{}: {name}: {}", call.member().unwrap_or(""), answer.error_text().unwrap_or(""));
+            return Err(io::Error::other(text));
+        }
+        Ok(answer)
+    }
+
+    /// The next message, or `None` at `end`.
+    pub fn receive(&mut self, end: Instant) -> io::Result<Option<Message>> {
+        loop {
+            if let Some(message) = self.connection.next_message() {
+                return message.map(Some).map_err(io::Error::other);
+            }
+            self.flush()?;
+            let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
+                return Ok(None);
+            };
+            self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+            let mut buffer = [0; 65536];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the manager hung up")),
+                Ok(count) => self.connection.feed(&buffer[..count], []).map_err(io::Error::other)?,
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    return Ok(None);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while self.connection.wants_write() {
+            let count = self.stream.write(self.connection.outgoing().bytes)?;
+            self.connection.advance_written(count);
+        }
+        Ok(())
+    }
+}

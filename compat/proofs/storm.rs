@@ -1,0 +1,240 @@
+//! 100,000 random and damaged D-Bus messages and as many notifications over the live sockets of one PID 1, while
+//! another client calls every 10 ms: it sees no error, PID 1 stays the same image, and its memory stays flat.
+//!
+//! `cargo test -p runstead-compat --test storm -- [--messages N] [--seed N]`; `RUNSTEAD_UNDER_TEST` chooses the PID 1.
+//! Needs root. The same program is put into the machine, where `inside ...` are its senders.
+
+mod client;
+mod damage;
+mod proof;
+
+use client::{Client, manager_call};
+use damage::Random;
+use proof::{Pid1, Proof};
+use runstead_compat::machine::{Entry, Machine, Options, Running, UnderTest};
+use runstead_compat::root;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Where the program is in the machine.
+const INSIDE: &str = "/usr/local/lib/proofs/storm";
+/// The unit whose process sends notifications; those of a unit are read, others only looked at.
+const SENDER: &str = "storm.service";
+/// A unit whose notifications may be its own end.
+const VICTIM: &str = "storm-victim.service";
+/// How long the second client waits for an answer.
+const ANSWER: Duration = Duration::from_secs(5);
+const MOST_GROWTH_KIB: i64 = 1024;
+/// Part of the messages that is sent before memory is looked at for the first time: caches fill once.
+const WARM_UP: usize = 20;
+
+struct Arguments {
+    messages: usize,
+    seed: u64,
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let ["inside", rest @ ..] = words.as_slice() {
+        return inside(rest);
+    }
+    let number = |name: &str, default: u64| match words.iter().position(|w| *w == name) {
+        Some(at) => words.get(at + 1).and_then(|n| n.parse().ok()),
+        None => Some(default),
+    };
+    let (Some(messages), Some(seed)) = (number("--messages", 100_000), number("--seed", 1)) else {
+        eprintln!("storm: --messages and --seed need a number");
+        return ExitCode::from(2);
+    };
+    let given = Arguments { messages: usize::try_from(messages).unwrap_or(usize::MAX), seed };
+    let mut proof = Proof::begin("storm", Duration::from_secs(300));
+    prove(&mut proof, &given);
+    proof.end()
+}
+
+fn prove(proof: &mut Proof, given: &Arguments) {
+    let Some(mut machine) = boot(proof) else { return };
+    let began = Instant::now();
+    let Some(mut caller) = start(proof, &machine, &["caller"]) else { return };
+    let stop_caller = caller.take_stdin();
+    let heard = lines(&mut caller);
+    proof.step("warming up");
+    send_all(proof, &machine, given.messages / WARM_UP, given.seed.wrapping_add(1_000_000));
+    std::thread::sleep(Duration::from_secs(1));
+    let (image, before) = (Pid1(&machine).image(), Pid1(&machine).anonymous());
+    let ticks = Pid1(&machine).ticks();
+    proof.step(format!("{0} messages and {0} notifications", given.messages));
+    send_all(proof, &machine, given.messages, given.seed);
+    let took = began.elapsed();
+    proof.step("letting it settle");
+    std::thread::sleep(Duration::from_secs(2));
+    let (after, used) = (Pid1(&machine).anonymous(), Pid1(&machine).ticks() - ticks);
+    drop(stop_caller);
+    let ended = caller.wait(Duration::from_secs(10));
+    proof.check(matches!(ended, Ok(Some(status)) if status.success()), "the second client came to its end");
+    let said = heard.lock().unwrap_or_else(PoisonError::into_inner).join("\n");
+    println!("{said}");
+    let calls = word_after(&said, "calls").unwrap_or(0);
+    proof.check(word_after(&said, "errors") == Some(0), "the second client saw no error");
+    // One in 10 ms, were all answers at once; a tenth of that shows that it was served throughout.
+    let least = took.as_millis() / 100;
+    proof.check(u128::from(calls) >= least, format!("it made {calls} calls (at least {least})"));
+    proof.check(Pid1(&machine).image() == image, "PID 1 is the same process and was not executed anew");
+    let growth = after - before;
+    proof.check(
+        growth < MOST_GROWTH_KIB,
+        format!("anonymous memory of PID 1: {before} KiB, then {after} KiB: {growth} KiB more, less than {MOST_GROWTH_KIB}"),
+    );
+    println!("PID 1 used {used} ticks of CPU; the storm took {:.1} s", took.as_secs_f64());
+    let state = machine.wait_running(Duration::from_secs(20));
+    proof.check(state.is_ok(), format!("systemctl is answered: {state:?}"));
+}
+
+fn boot(proof: &mut Proof) -> Option<Machine> {
+    let under_test = proof.need("choose the PID 1", UnderTest::from_env())?;
+    proof.step(format!("booting {}", under_test.name()));
+    let root = proof.need("find the Debian root", root::debian13())?;
+    let mut options = Options::new(under_test, root);
+    let myself = std::env::current_exe().and_then(std::fs::read);
+    options.files.push((INSIDE.into(), Entry::Program(proof.need("read this program", myself)?)));
+    let unit = |more: &str| {
+        Entry::File(format!("[Service]\nNotifyAccess=all\nFileDescriptorStoreMax=8\nWatchdogSec=0\n{more}"), 0o644)
+    };
+    let place = |name: &str| format!("/etc/systemd/system/{name}");
+    let sender = format!("ExecStart={INSIDE} inside notify tame ${{SEED}} ${{COUNT}}\nEnvironmentFile=/run/storm.env\n");
+    options.files.push((place(SENDER), unit(&sender)));
+    let victim = format!(
+        "ExecStart={INSIDE} inside notify wild 0 0\nRestart=always\nRestartSec=10ms\nTimeoutStopSec=1s\n\
+         [Unit]\nStartLimitIntervalSec=0\n"
+    );
+    options.files.push((place(VICTIM), unit(&victim)));
+    let mut machine = proof.need("boot", Machine::boot(&options))?;
+    proof.need("boot", machine.wait_running(Duration::from_secs(90)))?;
+    Some(machine)
+}
+
+fn start(proof: &mut Proof, machine: &Machine, words: &[&str]) -> Option<Running> {
+    let all: Vec<&str> = [INSIDE, "inside"].into_iter().chain(words.iter().copied()).collect();
+    proof.need("start a sender", machine.spawn(&all))
+}
+
+/// Collects what a sender prints.
+fn lines(sender: &mut Running) -> Arc<Mutex<Vec<String>>> {
+    let all = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&all);
+    if let Some(stdout) = sender.take_stdout() {
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                sink.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        });
+    }
+    all
+}
+
+/// The number behind the last occurrence of a word.
+fn word_after(text: &str, word: &str) -> Option<u64> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let at = words.iter().rposition(|w| *w == word)?;
+    words.get(at + 1)?.parse().ok()
+}
+
+/// Sends `count` messages and as many notifications: half of those from a unit, half from a process of none.
+fn send_all(proof: &mut Proof, machine: &Machine, count: usize, seed: u64) {
+    let (half, all, seed) = ((count / 2).to_string(), count.to_string(), seed.to_string());
+    let environment = format!("SEED={seed}\nCOUNT={half}\n");
+    proof.need("write", std::fs::write(machine.path("/run/storm.env"), environment));
+    let run = |words: &[&str]| machine.run(words).map_err(|e| e.to_string());
+    if let Some(output) = proof.need("start the units", run(&["systemctl", "start", SENDER, VICTIM])) {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        proof.check(output.status.success(), format!("the senders that are units started {said}"));
+    }
+    let messages = start(proof, machine, &["messages", &seed, &all]);
+    let notifications = start(proof, machine, &["notify", "stranger", &seed, &half]);
+    let senders = [("messages", messages, count), ("notifications of no unit", notifications, count / 2)];
+    for (what, sender, expected) in senders {
+        let Some(mut sender) = sender else { continue };
+        let heard = lines(&mut sender);
+        let ended = sender.wait(Duration::from_secs(120));
+        std::thread::sleep(Duration::from_millis(50));
+        let said = heard.lock().unwrap_or_else(PoisonError::into_inner).join(", ");
+        let good = matches!(ended, Ok(Some(status)) if status.success());
+        let sent = word_after(&said, "sent").unwrap_or(0);
+        let stuck = if good { String::new() } else { format!("; {}", machine.diagnosis()) };
+        proof.check(good && sent >= expected as u64, format!("{what}: {said}{stuck}"));
+    }
+    wait_for_unit(proof, machine, count / 2);
+    let stop = run(&["systemctl", "stop", VICTIM, SENDER]);
+    proof.check(stop.is_ok_and(|o| o.status.success()), "the senders that are units stopped");
+}
+
+fn wait_for_unit(proof: &mut Proof, machine: &Machine, expected: usize) {
+    let end = Instant::now() + Duration::from_secs(120);
+    let file = "/run/storm.sent";
+    while machine.read(file).is_none() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let sent = machine.read(file).and_then(|text| text.trim().parse::<usize>().ok());
+    let _ = std::fs::remove_file(machine.path(file));
+    proof.check(sent == Some(expected), format!("notifications of a unit: sent {sent:?}"));
+}
+
+/// What the senders do.
+fn inside(words: &[&str]) -> ExitCode {
+    let parse = |text: &str| text.parse::<u64>().unwrap_or(0);
+    let result = match words {
+        ["caller"] => caller(),
+        ["messages", seed, count] => damage::send_messages(parse(seed), parse(count)),
+        ["notify", manner, seed, count] => damage::send_notifications(manner, parse(seed), parse(count)),
+        _ => Err(std::io::Error::other("caller, messages SEED COUNT, notify tame|wild|stranger SEED COUNT")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            println!("failed: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Calls every 10 ms until its standard input ends; says how many calls, how many errors, and the slowest answer.
+fn caller() -> std::io::Result<()> {
+    let over = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&over);
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        flag.store(true, Ordering::Relaxed);
+    });
+    let (mut calls, mut errors, mut slowest, mut first) = (0_u64, 0_u64, Duration::ZERO, String::new());
+    let mut client = Client::connect()?;
+    let mut random = Random::new(1);
+    while !over.load(Ordering::Relaxed) {
+        let call = match random.below(4) {
+            0 => manager_call("ListUnits", |_| {}),
+            1 => manager_call("ListJobs", |_| {}),
+            _ => manager_call("GetUnit", |body| {
+                body.str("dbus.service");
+            }),
+        };
+        let begin = Instant::now();
+        calls += 1;
+        if let Err(why) = client.ask(&call, ANSWER) {
+            errors += 1;
+            if first.is_empty() {
+                first = why.to_string();
+            }
+            if let Ok(again) = Client::connect() {
+                client = again;
+            }
+        }
+        let took = begin.elapsed();
+        slowest = slowest.max(took);
+        std::thread::sleep(Duration::from_millis(10).saturating_sub(took));
+    }
+    println!("second client: calls {calls} errors {errors} slowest {} us {first}", slowest.as_micros());
+    Ok(())
+}
