@@ -57,7 +57,8 @@ impl Client {
         let answer = self.call(call, limit)?;
         if answer.kind() == Kind::Error {
             let name = answer.error_name().unwrap_or("");
-            let text = format!("{}: {name}: {}", call.member().unwrap_or(""), answer.error_text().unwrap_or(""));
+            let text =
+                format!("{}: {name}: {}", call.member().unwrap_or(""), answer.error_text().unwrap_or(""));
             return Err(io::Error::other(text));
         }
         Ok(answer)

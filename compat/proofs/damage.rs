@@ -144,7 +144,8 @@ fn encode(message: &Message, serial: u32) -> Vec<u8> {
 fn damage_gently(random: &mut Random, bytes: &mut [u8]) {
     for _ in 0..random.below(6) {
         // Bytes 4 to 16 hold the lengths; 0 to 4 the byte order, type, flags and version.
-        let at = if random.below(12) == 0 { 1 + random.below(2) } else { 16 + random.below(bytes.len() - 16) };
+        let at =
+            if random.below(12) == 0 { 1 + random.below(2) } else { 16 + random.below(bytes.len() - 16) };
         if let Some(byte) = bytes.get_mut(at) {
             *byte = match random.below(4) {
                 0 => *byte ^ (1 << random.below(8)),
@@ -187,8 +188,18 @@ fn damage_roughly(random: &mut Random, bytes: &mut Vec<u8>) {
 /// Whole handshakes, and what is none.
 fn damaged_handshake(random: &mut Random) -> Vec<u8> {
     let lines: [&[u8]; 12] = [
-        b"\0", b"AUTH\r\n", b"AUTH EXTERNAL 30\r\n", b"AUTH EXTERNAL\r\n", b"DATA\r\n", b"DATA 30\r\n", b"BEGIN\r\n",
-        b"NEGOTIATE_UNIX_FD\r\n", b"CANCEL\r\n", b"ERROR what\r\n", b"\n", b"AUTH ANONYMOUS 00\r\n",
+        b"\0",
+        b"AUTH\r\n",
+        b"AUTH EXTERNAL 30\r\n",
+        b"AUTH EXTERNAL\r\n",
+        b"DATA\r\n",
+        b"DATA 30\r\n",
+        b"BEGIN\r\n",
+        b"NEGOTIATE_UNIX_FD\r\n",
+        b"CANCEL\r\n",
+        b"ERROR what\r\n",
+        b"\n",
+        b"AUTH ANONYMOUS 00\r\n",
     ];
     let mut bytes = Vec::new();
     for _ in 0..random.below(8) {
@@ -328,7 +339,8 @@ const WILD: &[&[u8]] = &[
 
 /// Sends notifications; `wild` ones without end, since they may end their sender.
 pub fn send_notifications(manner: &str, seed: u64, count: u64) -> io::Result<()> {
-    let mut random = Random::new(if manner == "wild" { u64::from(std::process::id()) } else { seed ^ 0x5eed });
+    let mut random =
+        Random::new(if manner == "wild" { u64::from(std::process::id()) } else { seed ^ 0x5eed });
     let socket = UnixDatagram::unbound()?;
     let place = std::env::var("NOTIFY_SOCKET").unwrap_or_else(|_| "/run/systemd/notify".to_owned());
     let address = match place.strip_prefix('@') {
@@ -350,7 +362,13 @@ pub fn send_notifications(manner: &str, seed: u64, count: u64) -> io::Result<()>
         if with > 0 {
             control.push(SendAncillaryMessage::ScmRights(&descriptors[..with]));
         }
-        rustix::net::sendmsg_addr(&socket, &address, &[IoSlice::new(&bytes)], &mut control, SendFlags::empty())?;
+        rustix::net::sendmsg_addr(
+            &socket,
+            &address,
+            &[IoSlice::new(&bytes)],
+            &mut control,
+            SendFlags::empty(),
+        )?;
         sent += 1;
         if manner == "wild" {
             std::thread::sleep(Duration::from_micros(500));

@@ -6,12 +6,11 @@
 
 mod client;
 mod damage;
-mod proof;
 
 use client::{Client, manager_call};
 use damage::Random;
-use proof::{Pid1, Proof};
 use runstead_compat::machine::{Entry, Machine, Options, Running, UnderTest};
+use runstead_compat::proof::{Pid1, Proof};
 use runstead_compat::root;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::ExitCode;
@@ -102,10 +101,15 @@ fn boot(proof: &mut Proof) -> Option<Machine> {
     let myself = std::env::current_exe().and_then(std::fs::read);
     options.files.push((INSIDE.into(), Entry::Program(proof.need("read this program", myself)?)));
     let unit = |more: &str| {
-        Entry::File(format!("[Service]\nNotifyAccess=all\nFileDescriptorStoreMax=8\nWatchdogSec=0\n{more}"), 0o644)
+        Entry::File(
+            format!("[Service]\nNotifyAccess=all\nFileDescriptorStoreMax=8\nWatchdogSec=0\n{more}"),
+            0o644,
+        )
     };
     let place = |name: &str| format!("/etc/systemd/system/{name}");
-    let sender = format!("ExecStart={INSIDE} inside notify tame ${{SEED}} ${{COUNT}}\nEnvironmentFile=/run/storm.env\n");
+    let sender = format!(
+        "ExecStart={INSIDE} inside notify tame ${{SEED}} ${{COUNT}}\nEnvironmentFile=/run/storm.env\n"
+    );
     options.files.push((place(SENDER), unit(&sender)));
     let victim = format!(
         "ExecStart={INSIDE} inside notify wild 0 0\nRestart=always\nRestartSec=10ms\nTimeoutStopSec=1s\n\

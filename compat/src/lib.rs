@@ -7,6 +7,7 @@
 pub mod compare;
 pub mod console;
 pub mod machine;
+pub mod proof;
 pub mod root;
 pub mod scenario;
 

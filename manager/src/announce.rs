@@ -29,7 +29,9 @@ impl Shell {
                 let unit = self.unit_id(unit).map(|id| self.engine.unit(id));
                 unit.is_some_and(|unit| self.bus.holds(unit.refs.keys().copied()))
             }
-            Announcement::JobNew { job, .. } | Announcement::JobChanged(job) => self.bus.jobs.contains(&job.0),
+            Announcement::JobNew { job, .. } | Announcement::JobChanged(job) => {
+                self.bus.jobs.contains(&job.0)
+            }
             Announcement::JobRemoved { job, .. } => self.bus.jobs.remove(&job.0),
             _ => false,
         };

@@ -1,6 +1,8 @@
 //! What must hold for every file, however damaged.
 
-use runstead_core::directives::{self, Loaded, Sections, find, ids, load, properties, property_value, section};
+use runstead_core::directives::{
+    self, Loaded, Sections, find, ids, load, properties, property_value, section,
+};
 use runstead_core::names::specifiers::{HostSpecifiers, ManagerSpecifiers};
 use runstead_core::names::{Specifiers, UnitName};
 use runstead_core::settings::Settings;
@@ -197,5 +199,7 @@ fn says_what_holds(
     let Some(row) = find(section::UNIT, &assignment.key).or_else(|| find(own, &assignment.key)) else {
         return false;
     };
-    before.is_set(row.stored())
+    // The root directory and "no root directory" are the same thing.
+    let is_root = row.name.starts_with("Root") && assignment.value.bytes().all(|b| b == b'/');
+    before.is_set(row.stored()) || is_root
 }

@@ -106,7 +106,8 @@ fn run(given: &Arguments) -> Result<bool, String> {
 
 /// The unit files to start from.
 fn seeds(full: bool) -> Result<Vec<Seed>, String> {
-    let directory = if full { debian_units()? } else { Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/facts/units") };
+    let directory =
+        if full { debian_units()? } else { Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/facts/units") };
     let said = |e: std::io::Error| format!("cannot read {}: {e}", directory.display());
     let mut paths: Vec<PathBuf> =
         std::fs::read_dir(&directory).map_err(said)?.flatten().map(|entry| entry.path()).collect();
@@ -119,7 +120,8 @@ fn seeds(full: bool) -> Result<Vec<Seed>, String> {
         if !path.symlink_metadata().is_ok_and(|m| m.is_file()) || file_name == "default.target" {
             continue;
         }
-        let name = if name.is_template() { name.with_instance("one").map_err(|e| e.to_string())? } else { name };
+        let name =
+            if name.is_template() { name.with_instance("one").map_err(|e| e.to_string())? } else { name };
         let bytes = std::fs::read(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
         seeds.push(Seed { name, bytes });
     }
@@ -130,7 +132,8 @@ fn seeds(full: bool) -> Result<Vec<Seed>, String> {
 }
 
 fn debian_units() -> Result<PathBuf, String> {
-    let cache = std::env::var_os("RUNSTEAD_ROOTS").map_or_else(|| "/var/tmp/runstead/roots".into(), PathBuf::from);
+    let cache =
+        std::env::var_os("RUNSTEAD_ROOTS").map_or_else(|| "/var/tmp/runstead/roots".into(), PathBuf::from);
     let units = |root: PathBuf| root.join("usr/lib/systemd/system");
     let roots = std::fs::read_dir(&cache).into_iter().flatten().flatten().map(|entry| entry.path());
     let finished = roots.filter(|p| p.extension().is_none() && units(p.clone()).is_dir());
@@ -227,7 +230,8 @@ fn boot_batch(batch: &BTreeMap<UnitName, (usize, Vec<u8>)>, outcome: &mut Outcom
     if outcome.failures.len() == before {
         let (name, (case, _)) = batch.iter().next_back().expect("a batch is not empty");
         let names: Vec<String> = batch.iter().map(|(n, (c, _))| format!("{n} ({c})")).collect();
-        let why = format!("{name} and others together stop a boot: {ended:?}; units (cases): {}", names.join(" "));
+        let why =
+            format!("{name} and others together stop a boot: {ended:?}; units (cases): {}", names.join(" "));
         outcome.failures.push((*case, why));
     }
 }
@@ -239,7 +243,8 @@ fn guarded_boot(given: &BTreeMap<UnitName, &[u8]>) -> Ended {
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_else(|| "without words".into())
+    text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+        .unwrap_or_else(|| "without words".into())
 }
 
 /// The file, its beginning if it is long.

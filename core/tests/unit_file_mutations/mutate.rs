@@ -134,7 +134,8 @@ const VALUES: &[&str] = &[
 ];
 
 /// Words that make long and deep values.
-const DEEP: &[&str] = &["%n", "%%", "%i", "\\\\", "\\x41", "$A", "${A}", "\"", "'", "; ", "/..", "~", "@", "a ", "=", ","];
+const DEEP: &[&str] =
+    &["%n", "%%", "%i", "\\\\", "\\x41", "$A", "${A}", "\"", "'", "; ", "/..", "~", "@", "a ", "=", ","];
 
 /// A unit file to start from.
 pub struct Seed {
@@ -238,8 +239,25 @@ fn splice(random: &mut Random, bytes: &mut Vec<u8>, other: &impl Fn(&mut Random)
 
 fn duplicate_section(random: &mut Random, bytes: &mut Vec<u8>) {
     let header = *random.pick(&[
-        "[Unit]", "[Service]", "[Install]", "[Socket]", "[Mount]", "[Timer]", "[Path]", "[Slice]", "[Scope]",
-        "[Swap]", "[Automount]", "[Target]", "[Nonsense]", "[X-Mine]", "[]", "[[Unit]]", "[Unit", "Unit]", "[Un\"it]",
+        "[Unit]",
+        "[Service]",
+        "[Install]",
+        "[Socket]",
+        "[Mount]",
+        "[Timer]",
+        "[Path]",
+        "[Slice]",
+        "[Scope]",
+        "[Swap]",
+        "[Automount]",
+        "[Target]",
+        "[Nonsense]",
+        "[X-Mine]",
+        "[]",
+        "[[Unit]]",
+        "[Unit",
+        "Unit]",
+        "[Un\"it]",
     ]);
     insert_line(random, bytes, format!("{header}\n").as_bytes());
     if random.below(2) == 0 {
@@ -292,8 +310,20 @@ fn edit_assignment(
 
 fn odd_line(random: &mut Random, bytes: &mut Vec<u8>) {
     let line = *random.pick(&[
-        "no equals sign\n", "=no key\n", "\\\n", "\\\\\n", "a\\\n#b\\\n;c\\\n", "\0\0\0\n", "\u{feff}[Unit]\n", "\r\r\r",
-        "Key\u{0}=value\n", " [Unit] \n", "=\n", "==\n", "X-Mine=1\n", ".include /etc/passwd\n",
+        "no equals sign\n",
+        "=no key\n",
+        "\\\n",
+        "\\\\\n",
+        "a\\\n#b\\\n;c\\\n",
+        "\0\0\0\n",
+        "\u{feff}[Unit]\n",
+        "\r\r\r",
+        "Key\u{0}=value\n",
+        " [Unit] \n",
+        "=\n",
+        "==\n",
+        "X-Mine=1\n",
+        ".include /etc/passwd\n",
     ]);
     insert_line(random, bytes, line.as_bytes());
 }

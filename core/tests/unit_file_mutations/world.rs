@@ -27,7 +27,7 @@ const TARGETS: &[(&str, &str)] = &[
 ];
 const TARGET: &str = "default.target";
 /// More events than the longest good boot has.
-const MOST_EVENTS: usize = 200_000;
+const MOST_EVENTS: usize = 20_000;
 
 /// How a boot ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,7 +64,12 @@ pub fn boot(given: &BTreeMap<UnitName, &[u8]>) -> Ended {
         ended: false,
         trace: VecDeque::new(),
     };
-    let root = MountEntry { target: "/".into(), source: "/dev/root".into(), fstype: "ext4".into(), options: "rw".into() };
+    let root = MountEntry {
+        target: "/".into(),
+        source: "/dev/root".into(),
+        fstype: "ext4".into(),
+        options: "rw".into(),
+    };
     let target = UnitName::parse(TARGET).expect("a valid name");
     world.events.push_back(Event::MountTable(vec![root]));
     world.events.push_back(Event::Boot { target: target.clone() });

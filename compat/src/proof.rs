@@ -1,6 +1,6 @@
 //! What the proofs have in common: a count of checks, a limit in time, and facts about PID 1.
 
-use runstead_compat::machine::Machine;
+use crate::machine::Machine;
 use std::fmt::Display;
 use std::fs;
 use std::process::ExitCode;

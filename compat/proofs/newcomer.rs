@@ -1,0 +1,317 @@
+//! What somebody meets who has just built the program: `runstead boot` in its forms, and that nothing of it stays.
+//!
+//! `cargo test -p runstead-compat --test newcomer -- [--no-root-tree]`; takes the release binary (`RUNSTEAD_BIN` names
+//! another). Needs root. The reference has no such program, so this is proved of ours alone.
+
+use runstead_compat::machine::{find_cgroup2, our_binary};
+use runstead_compat::proof::Proof;
+use runstead_compat::root;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A boot or a stop that takes longer hangs.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The processes that were started: what carries their numbers is theirs, others may boot machines meanwhile.
+static STARTED: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// What a machine may leave behind.
+struct Traces {
+    mounts: BTreeSet<String>,
+    cgroups: Vec<PathBuf>,
+    processes: Vec<String>,
+}
+
+/// A program under way, with what it printed.
+struct Started {
+    child: Child,
+    out: Receiver<String>,
+    err: Option<std::thread::JoinHandle<String>>,
+    said: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let mut proof = Proof::begin("newcomer", Duration::from_secs(280));
+    prove(&mut proof, std::env::args().any(|word| word == "--no-root-tree"));
+    proof.end()
+}
+
+fn prove(proof: &mut Proof, without_tree: bool) {
+    let Some(binary) = proof.need("find the binary", our_binary()) else { return };
+    let Some(cgroups) = proof.need("find the cgroups", find_cgroup2()) else { return };
+    println!("the binary is {}", binary.display());
+    let traces = |proof: &mut Proof, what: &str, act: &mut dyn FnMut(&mut Proof)| {
+        proof.step(what);
+        let before = Traces::see(&cgroups, &binary);
+        act(proof);
+        let left = wait_until_gone(&before, &cgroups, &binary);
+        proof.check(left.is_empty(), format!("{what}: nothing is left behind {}", left.join("; ")));
+    };
+    traces(proof, "boot --for 5s", &mut |proof| boot_for(proof, &binary));
+    traces(proof, "Ctrl-C", &mut |proof| interrupt(proof, &binary));
+    traces(proof, "--exec", &mut |proof| execute(proof, &binary));
+    traces(proof, "bad options", &mut |proof| bad_options(proof, &binary));
+    if !without_tree {
+        traces(proof, "a Debian root", &mut |proof| debian(proof, &binary));
+    }
+}
+
+fn boot_for(proof: &mut Proof, binary: &Path) {
+    let Some((status, out, err)) = run(proof, binary, &["boot", "--for", "5s"]) else { return };
+    proof.check(status == Some(0), format!("boot --for 5s: status {status:?} {}", tail(&err)));
+    for unit in examples() {
+        let line = out.lines().find(|line| line.split_whitespace().any(|word| word == unit));
+        proof.check(line.is_some(), format!("it shows {unit}"));
+    }
+    proof.check(
+        out.contains("every example is active"),
+        format!("every example is active at the end {}", tail(&out)),
+    );
+    proof.check(!out.contains("failed"), "nothing failed");
+}
+
+/// The units that come with the program, but for the one that the timer runs for a moment now and then.
+fn examples() -> Vec<String> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/units");
+    let names = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut all: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    all.retain(|name| name != "hello-timer.service");
+    all.sort();
+    all
+}
+
+fn interrupt(proof: &mut Proof, binary: &Path) {
+    let Some(mut started) = start(proof, binary, &["boot"]) else { return };
+    let up = started.wait_for("up after");
+    proof.check(up, format!("boot comes up {}", if up { String::new() } else { started.said.join("\n") }));
+    let pid = started
+        .said
+        .iter()
+        .find_map(|line| line.split("PID 1 is process ").nth(1)?.split(' ').next()?.parse::<u32>().ok());
+    let root = pid.map(|pid| PathBuf::from(format!("/proc/{pid}/root")));
+    let answers = root.as_ref().and_then(|root| page(&root.join("run/hello-http.sock")));
+    proof.check(
+        answers.as_ref().is_some_and(|page| page.contains("hello")),
+        format!("the HTTP example answers {answers:?}"),
+    );
+    let child = rustix::process::Pid::from_child(&started.child);
+    let sent = rustix::process::kill_process(child, rustix::process::Signal::INT);
+    proof.check(sent.is_ok(), "Ctrl-C is sent");
+    let began = Instant::now();
+    let status = started.end();
+    proof.check(
+        status == Some(0),
+        format!(
+            "it ends with status {status:?} in {:.1} s {}",
+            began.elapsed().as_secs_f64(),
+            tail(&started.said.join("\n"))
+        ),
+    );
+    let at = |word: &str| started.said.iter().rposition(|line| line.trim() == word);
+    proof.check(
+        at("stopping").is_some() && at("stopping") < at("stopped"),
+        "it says that it stops, then that it has",
+    );
+    let gone = pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists());
+    proof.check(gone, format!("PID 1 (process {pid:?}) is gone"));
+}
+
+/// What the HTTP example says on its socket.
+fn page(socket: &Path) -> Option<String> {
+    let mut stream = std::os::unix::net::UnixStream::connect(socket).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    std::io::Write::write_all(&mut stream, b"GET / HTTP/1.0\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+fn execute(proof: &mut Proof, binary: &Path) {
+    for (command, expected) in [("true", 0), ("exit 7", 7), ("test \"$(cat /proc/1/comm)\" = runstead", 0)] {
+        let Some((status, _, err)) = run(proof, binary, &["boot", "--exec", command]) else { return };
+        proof
+            .check(status == Some(expected), format!("--exec '{command}': status {status:?} {}", tail(&err)));
+    }
+}
+
+fn bad_options(proof: &mut Proof, binary: &Path) {
+    let wrong: [&[&str]; 6] = [
+        &["boot", "--nonsense"],
+        &["boot", "--for"],
+        &["boot", "--for", "5 parsecs"],
+        &["boot", "--root", "/no/such/directory"],
+        &["boot", "stray"],
+        &["nonsense"],
+    ];
+    for words in wrong {
+        let Some((status, _, err)) = run(proof, binary, words) else { return };
+        // The word that is wrong is named, and where to learn more.
+        let named = words.last().is_some_and(|word| err.contains(word)) && err.contains("help");
+        proof.check(
+            status == Some(2) && named,
+            format!("{}: status {status:?}: {}", words.join(" "), tail(&err)),
+        );
+    }
+    if let Some((status, out, _)) = run(proof, binary, &["help"]) {
+        let options = ["--root", "--units", "--exec", "--for"];
+        proof.check(status == Some(0) && options.iter().all(|o| out.contains(o)), "help names the options");
+    }
+}
+
+fn debian(proof: &mut Proof, binary: &Path) {
+    let Some(tree) = proof.need("find the Debian root", root::debian13()) else { return };
+    let tree = tree.display().to_string();
+    let Some((status, out, err)) = run(proof, binary, &["boot", "--root", &tree, "--for", "20s"]) else {
+        return;
+    };
+    proof.check(status == Some(0), format!("boot --root {tree} --for 20s: status {status:?} {}", tail(&err)));
+    proof.check(
+        out.contains("up after"),
+        format!("it comes up {}", if out.contains("up after") { String::new() } else { tail(&out) }),
+    );
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.trim().lines().collect();
+    lines[lines.len().saturating_sub(8)..].join(" | ")
+}
+
+fn run(proof: &mut Proof, binary: &Path, words: &[&str]) -> Option<(Option<i32>, String, String)> {
+    let mut started = start(proof, binary, words)?;
+    let status = started.end();
+    let err = started.err.take().and_then(|handle| handle.join().ok()).unwrap_or_default();
+    Some((status, started.said.join("\n"), err))
+}
+
+fn start(proof: &mut Proof, binary: &Path, words: &[&str]) -> Option<Started> {
+    proof.step(format!("runstead {}", words.join(" ")));
+    let spawned = Command::new(binary)
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = proof.need("start the binary", spawned)?;
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(child.id());
+    let (sender, out) = channel();
+    let stdout = child.stdout.take()?;
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    let mut stderr = child.stderr.take()?;
+    let err = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stderr.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    Some(Started { child, out, err: Some(err), said: Vec::new() })
+}
+
+impl Started {
+    /// Reads until a line holds this.
+    fn wait_for(&mut self, text: &str) -> bool {
+        let end = Instant::now() + LONGEST;
+        while let Ok(line) = self.out.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            self.said.push(line);
+            if self.said.last().is_some_and(|line| line.contains(text)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Waits for its end; kills it when that does not come.
+    fn end(&mut self) -> Option<i32> {
+        let end = Instant::now() + LONGEST;
+        let mut status = None;
+        while Instant::now() < end && status.is_none() {
+            status = self.child.try_wait().ok().flatten();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if status.is_none() {
+            self.said.push(format!("killed: still running after {LONGEST:?}"));
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        while let Ok(line) = self.out.recv_timeout(Duration::from_millis(500)) {
+            self.said.push(line);
+        }
+        status.and_then(|status| status.code())
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether a cgroup is that of a machine that was started here.
+fn is_ours(cgroup: &str) -> bool {
+    let started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    started.iter().any(|pid| cgroup.split('/').any(|part| part == format!("runstead-boot-{pid}")))
+}
+
+impl Traces {
+    fn see(cgroups: &Path, binary: &Path) -> Traces {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let mut found = Vec::new();
+        collect_cgroups(cgroups, 0, &mut found);
+        Traces {
+            mounts: mounts.lines().map(str::to_owned).collect(),
+            cgroups: found,
+            processes: processes(binary),
+        }
+    }
+}
+
+fn collect_cgroups(place: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+        if depth < 4 && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if is_ours(&entry.path().display().to_string()) {
+                found.push(entry.path());
+            }
+            collect_cgroups(&entry.path(), depth + 1, found);
+        }
+    }
+}
+
+/// Processes of a machine's cgroup, and those that run the binary itself: PID and command line.
+fn processes(binary: &Path) -> Vec<String> {
+    let of_machine = |pid: &str| {
+        let exe = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+        let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let ours = exe == binary || is_ours(cgroup.trim());
+        ours.then(|| format!("{pid} {}", String::from_utf8_lossy(&words).replace('\0', " ")))
+    };
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|entry| of_machine(&entry.file_name().to_string_lossy())).collect()
+}
+
+/// What is there that was not before; processes and cgroups get a moment to vanish.
+fn wait_until_gone(before: &Traces, cgroups: &Path, binary: &Path) -> Vec<String> {
+    let end = Instant::now() + Duration::from_secs(5);
+    loop {
+        let now = Traces::see(cgroups, binary);
+        let mut left: Vec<String> =
+            now.mounts.difference(&before.mounts).map(|line| format!("mount {line}")).collect();
+        left.extend(now.cgroups.iter().map(|c| format!("cgroup {}", c.display())));
+        left.extend(now.processes.iter().map(|p| format!("process {p}")));
+        if left.is_empty() || Instant::now() >= end {
+            return left;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
