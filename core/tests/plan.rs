@@ -169,6 +169,7 @@ fn spec(unit: &UnitName, settings: &Settings) -> SpawnSpec {
         watchdog_usec: settings.is_set(ids::WATCHDOG_SEC).then(|| settings.uint(ids::WATCHDOG_SEC)),
         full_privileges: true,
         is_main: true,
+        stdio: [None; 3],
         wait_exec: false,
         idle: false,
     }

@@ -3,7 +3,7 @@ use crate::clients::{BUS, Peer};
 use crate::persist::ShellRecord;
 use crate::shell::Shell;
 use runstead_api::systemd1::BUS_NAME;
-use runstead_core::engine::effect::Request;
+use runstead_core::engine::effect::{FdId, Request};
 use runstead_core::engine::event::{Caller, Event};
 use runstead_core::names::UnitName;
 use runstead_os::socket::{Credentials, unix};
@@ -82,6 +82,11 @@ impl SystemBus {
     /// Everybody who called.
     pub fn senders(&self) -> Vec<Caller> {
         self.senders.values().cloned().collect()
+    }
+
+    /// Whether a call that waits brought this descriptor.
+    pub fn holds_fd(&self, fd: FdId) -> bool {
+        self.held.values().flatten().any(|message| message.fds().contains(&fd.0))
     }
 
     /// How much longer to wait for answers that calls wait for, before these are given up for a re-execution.
@@ -365,6 +370,7 @@ impl Shell {
         self.bus.senders.insert(sender.to_owned(), caller.clone());
         for message in held {
             self.dispatch(BUS, &message, caller.clone(), true);
+            self.close_unclaimed(&message);
         }
     }
 }

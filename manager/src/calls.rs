@@ -211,6 +211,7 @@ impl Shell {
                 if !matches!(request, Request::LoadUnit(_)) {
                     require_root(caller)?;
                 }
+                let request = self.with_pids(request);
                 self.request(peer, message, caller, request, Wanted::Reply(shape))?;
                 Ok(None)
             }
@@ -221,6 +222,20 @@ impl Shell {
                 self.operate(peer, message, caller, operation)
             }
         }
+    }
+
+    /// `PIDFDs` of a transient scope as process ids.
+    fn with_pids(&self, mut request: Request) -> Request {
+        if let Request::StartTransient { pids, fds, .. } = &mut request {
+            fds.retain(|(role, fd)| {
+                if &**role != "PIDFDs" {
+                    return true;
+                }
+                pids.extend(self.fds.get(*fd).and_then(runstead_os::process::pid_of_pidfd));
+                false
+            });
+        }
+        request
     }
 
     fn read_action(&mut self, message: &Message, caller: &Caller, read: &Read) -> Result<Message, Error> {
@@ -286,7 +301,7 @@ impl Shell {
             (Wanted::Nothing, _) => return,
             (Wanted::Again, Ok(_)) => {
                 self.dispatch(peer, &message, caller, false);
-                return;
+                return self.close_unclaimed(&message);
             }
             (Wanted::Reply(shape), Ok(response)) => {
                 if let (BUS, Response::Job { job, .. }) = (peer, &response) {
@@ -300,6 +315,7 @@ impl Shell {
             }
         };
         self.reply(peer, &message, reply);
+        self.close_unclaimed(&message);
     }
 
     /// Queue the answers to `Reexecute` without sending them.

@@ -171,6 +171,7 @@ impl Shell {
         }
         let Some(exec) = self.execs.remove(&id) else { return };
         self.reactor.remove(exec.child.exec_pipe());
+        let exec_failed = matches!(result, ExecResult::Failed(_));
         match result {
             // The child ends with the reference's status: its exit tells the engine.
             ExecResult::Failed(failed) => {
@@ -190,8 +191,18 @@ impl Shell {
             }
             ExecResult::Pending => {}
         }
-        if let Some(Suspended { chain, at, rest, output }) = exec.chain {
+        if let Some(Suspended { chain, at, rest, mut output }) = exec.chain {
+            output.exec_failed = exec_failed;
             self.go_on(chain, exec.unit, at + 1, rest, output);
+        }
+    }
+
+    /// A child ended: what became of its execve(2) counts first.
+    pub(crate) fn settle_exec(&mut self, pid: Pid) {
+        let waiting = self.execs.iter().find(|(_, exec)| exec.child.pid == pid).map(|(id, _)| *id);
+        if let Some(id) = waiting {
+            self.exec_reported(id);
+            self.run_pending();
         }
     }
 

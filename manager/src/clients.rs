@@ -185,10 +185,18 @@ impl Shell {
             Kind::Signal if id == BUS => self.bus_signal(message),
             _ => {}
         }
-        for fd in message.fds() {
-            // What the call took over is not in the table under this id any more, or is owned by a unit.
-            if self.engine.fd_owner(FdId(*fd)).is_none() && !self.is_claimed(FdId(*fd)) {
-                self.close_fd(FdId(*fd));
+        self.close_unclaimed(message);
+    }
+
+    /// Close the descriptors that came with a message and that nobody took over; keep what units own.
+    pub(crate) fn close_unclaimed(&mut self, message: &Message) {
+        for id in message.fds().iter().map(|fd| FdId(*fd)) {
+            if self.engine.fd_owner(id).is_some() {
+                if let Some(fd) = self.fds.get(id) {
+                    self.persist.keep_fd(id, fd);
+                }
+            } else if !self.is_claimed(id) && !self.bus.holds_fd(id) {
+                self.close_fd(id);
             }
         }
     }

@@ -220,6 +220,7 @@ impl Shell {
                 let _ = children::reap(pid);
                 continue;
             }
+            self.settle_exec(pid);
             self.look_at_tables(pid);
             let comm = ended.comm.map(Rc::from);
             self.step(Event::ProcessExited { pid, exit: ended.exit, cgroup, comm });

@@ -63,6 +63,8 @@ pub(crate) fn start(mut options: Options) -> Result<Shell, StartError> {
     let container = identity.container.is_some();
     let mut complaints = Vec::new();
     if pid1 && recover.is_none() {
+        // A process group of our own: autofs lets that group pass, and an outer one has no number here.
+        let _ = rustix::process::setsid();
         complaints.extend(early_mounts(container)?.iter().map(ToString::to_string));
         identity = Identity::read();
     }

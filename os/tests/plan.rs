@@ -110,6 +110,7 @@ impl World {
             watchdog_usec: None,
             full_privileges: true,
             is_main: true,
+            stdio: [None; 3],
             wait_exec: true,
             idle: false,
         };

@@ -298,6 +298,8 @@ pub struct SpawnSpec {
     pub is_main: bool,
     /// Wait with the result until execve succeeded (`Type=exec`, or to report 203 at once).
     pub wait_exec: bool,
+    /// Descriptors that a client gave for standard input, output and error.
+    pub stdio: [Option<FdId>; 3],
     /// `Type=idle`: wait for the idle pipe (at most 5 s).
     pub idle: bool,
 }

@@ -206,6 +206,8 @@ pub struct UnitFile {
 pub struct ChainOutput {
     /// The process that a `Step::Spawn` made.
     pub pid: Option<Pid>,
+    /// Its execve(2) failed, as a step that waited for it learnt: it is about to end.
+    pub exec_failed: bool,
     /// Start time of that process in clock ticks since boot (proc_pid_stat(5) field 22): guards against reused ids.
     pub start_time: Option<u64>,
     /// How many processes a `Step::Kill` reached that are still alive.

@@ -184,6 +184,7 @@ impl Engine {
             self.queues.collect.insert(id);
         }
         load_failure(self, id)?;
+        fds.iter().for_each(|(_, fd)| self.own_fd(*fd, id));
         self.unit_mut(id).given_fds = fds;
         if add_ref {
             self.add_ref(id, caller.connection);

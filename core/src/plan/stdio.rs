@@ -54,17 +54,39 @@ pub(super) fn connect(b: &mut Builder) -> Result<(), PlanError> {
         input = "null";
     }
     let input = if !s.bytes(ids::STANDARD_INPUT_DATA).is_empty() && input == "null" { "data" } else { input };
-    connect_input(b, input)?;
+    match given(b, 0)? {
+        Some(fd) => b.fail(Op::DupStdio { from: fd, target: 0 }, "StandardInput", ExitStatus::Stdin),
+        None => connect_input(b, input)?,
+    }
     // What outputs inherit: the input, unless it is nothing one could write to.
     let writable = matches!(input, "tty" | "tty-force" | "tty-fail" | "socket") || input.starts_with("fd:");
     let word = |id| s.text(id).filter(|word| !word.is_empty() && *word != "inherit");
     let output = word(ids::STANDARD_OUTPUT).unwrap_or(if writable { "stdin" } else { "null" });
-    connect_output(b, 1, output, ExitStatus::Stdout)?;
+    match given(b, 1)? {
+        Some(fd) => b.fail(Op::DupStdio { from: fd, target: 1 }, "StandardOutput", ExitStatus::Stdout),
+        None => connect_output(b, 1, output, ExitStatus::Stdout)?,
+    }
+    if let Some(fd) = given(b, 2)? {
+        b.fail(Op::DupStdio { from: fd, target: 2 }, "StandardError", ExitStatus::Stderr);
+        return Ok(());
+    }
     match word(ids::STANDARD_ERROR) {
         Some(error) if error != output => connect_output(b, 2, error, ExitStatus::Stderr)?,
         _ => b.fail(Op::DupStdio { from: Fd::Child(1), target: 2 }, "StandardError", ExitStatus::Stderr),
     }
     Ok(())
+}
+
+/// The descriptor that a client gave for a standard stream, whatever the settings say.
+fn given(b: &Builder, target: usize) -> Result<Option<Fd>, PlanError> {
+    let (setting, exit) = [
+        ("StandardInput", ExitStatus::Stdin),
+        ("StandardOutput", ExitStatus::Stdout),
+        ("StandardError", ExitStatus::Stderr),
+    ][target];
+    let Some(id) = b.spec.stdio[target] else { return Ok(None) };
+    let fd = b.fd(id).ok_or_else(|| b.error(setting, exit, "the descriptor is gone"))?;
+    Ok(Some(Fd::Manager(fd)))
 }
 
 fn open(b: &mut Builder, target: i32, path: &str, flags: i32, setting: &'static str, exit: ExitStatus) {

@@ -22,6 +22,10 @@ pub const MESSAGE_PROCESS_EXIT: &str = "98e322203f7a4ed290d09fe03c09fe15";
 /// `MESSAGE_ID` of "an automatic restart was scheduled".
 pub const MESSAGE_RESTART_SCHEDULED: &str = "5eb03494b6584870a536b337290809b3";
 
+/// Roles of the descriptors that clients give for standard input, output and error.
+const STDIO: [&str; 3] =
+    ["StandardInputFileDescriptor", "StandardOutputFileDescriptor", "StandardErrorFileDescriptor"];
+
 /// A line for the log about a unit, its name in front.
 pub fn say(e: &mut Engine, id: UnitId, level: u8, text: &str) {
     let text = format!("{}: {text}", e.unit(id).name);
@@ -103,6 +107,7 @@ pub fn steps(
         special.is_main.then(|| (*fd, Rc::from(name)))
     }));
     let listen_fds = listen_fds.max(fds.len());
+    let stdio = STDIO.map(|role| unit.given_fds.iter().find(|(given, _)| &**given == role).map(|(_, fd)| *fd));
     steps.push(Step::Spawn(Box::new(SpawnSpec {
         unit: unit.name.clone(),
         settings: unit.settings.clone(),
@@ -115,6 +120,7 @@ pub fn steps(
         fds,
         listen_fds,
         socket: special.socket,
+        stdio,
         environment: special.environment,
         notify: special.notify,
         watchdog_usec: special.watchdog_usec,

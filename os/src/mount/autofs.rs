@@ -42,7 +42,7 @@ thread_local! {
 pub fn mount(path: &str, options: &str, idle: Usec) -> Result<OwnedFd, OsError> {
     let flags = PipeFlags::NONBLOCK | PipeFlags::CLOEXEC | PipeFlags::DIRECT;
     let (read, write) = pipe_with(flags).attempt("pipe", path)?;
-    let group = rustix::process::getpgrp().as_raw_nonzero();
+    let group = crate::sys::process::group();
     let mut data = format!("fd={},pgrp={group},minproto=5,maxproto=5,direct", write.as_raw_fd());
     if !options.is_empty() {
         data = format!("{data},{options}");

@@ -47,6 +47,12 @@ pub fn wait(whom: Whom, reap: bool) -> Result<Option<Waited>, Errno> {
     Ok((pid != 0).then_some(Waited { pid, code: info.si_code, status }))
 }
 
+/// The process group; 0 when it is of an outer PID namespace (rustix takes that for impossible).
+pub fn group() -> i32 {
+    // SAFETY: no pointers, cannot fail.
+    unsafe { libc::getpgrp() }
+}
+
 /// pidfd_open(2), close-on-exec.
 pub fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
     // SAFETY: no pointers.

@@ -184,7 +184,7 @@ fn control_not_made(e: &mut Engine, id: UnitId, role: Role, index: u16) {
 pub(super) fn main_made(e: &mut Engine, id: UnitId, result: Result<ChainOutput, ChainError>) {
     let index = service(e, id).main_command.unwrap_or(0);
     match result {
-        Ok(ChainOutput { pid: Some(pid), .. }) => {
+        Ok(ChainOutput { pid: Some(pid), exec_failed, .. }) => {
             let now = e.now().into();
             let s = service_mut(e, id);
             s.main = Some(MainProcess { pid, alien: false });
@@ -192,7 +192,10 @@ pub(super) fn main_made(e: &mut Engine, id: UnitId, result: Result<ChainOutput, 
             s.main_status = ExecStatus::begin(pid, now);
             *s.command_status_mut(Role::Start, index) = ExecStatus::begin(pid, now);
             e.watch_pid(id, pid);
-            main_runs(e, id);
+            // Without a program it is about to end with the status that says why.
+            if !exec_failed {
+                main_runs(e, id);
+            }
         }
         Ok(_) => main_not_made(e, id, index),
         Err(error) => {

@@ -270,6 +270,9 @@ fn clean_up(e: &mut Engine, id: UnitId, restart: bool) {
         what.push(CleanUp::Credentials);
     }
     if !restart {
+        // Whoever reads the other end of a pipe waits for the last writer.
+        let given = std::mem::take(&mut e.unit_mut(id).given_fds);
+        given.into_iter().for_each(|(_, fd)| e.close_fd(fd));
         exec::unpublish(e, id);
         if matches!(cfg.word(ids::PRIVATE_TMP), "yes" | "connected") {
             what.push(CleanUp::Namespace);
