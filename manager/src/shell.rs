@@ -132,7 +132,6 @@ impl Shell {
     /// One event: decide, make it durable, act.
     pub(crate) fn step(&mut self, event: Event) {
         let at = now();
-        let loaded = matches!(event, Event::Loaded(_));
         self.persist.begin(&event);
         let effects = self.engine.step(at, event);
         self.record();
@@ -140,9 +139,6 @@ impl Shell {
             self.execute(effect);
         }
         self.persist.end();
-        if loaded {
-            self.watch_bus_names();
-        }
     }
 
     fn handle(&mut self, source: &Ready<Token>) {
