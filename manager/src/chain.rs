@@ -70,6 +70,11 @@ impl Shell {
         self.pending.push_front(Event::ChainDone { chain, result: Ok(output) });
     }
 
+    /// Whether a chain waits for an execve(2).
+    pub(crate) fn chain_waits(&self) -> bool {
+        self.execs.values().any(|exec| exec.chain.is_some())
+    }
+
     /// A chain is no longer wanted. What it started is the engine's to stop.
     pub(crate) fn cancel_chain(&mut self, chain: ChainId) {
         for exec in self.execs.values_mut() {
@@ -287,6 +292,7 @@ impl Shell {
         match accept_described(raw) {
             Ok(Some(peer)) => {
                 let connection = self.fds.arrived(peer.fd);
+                self.keep_arrived(connection);
                 let accepted = Accepted {
                     listener,
                     connection,

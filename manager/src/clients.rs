@@ -261,6 +261,7 @@ impl Shell {
             }
             for fd in peer.connection.take_unwanted_fds() {
                 self.fds.take(FdId(fd));
+                self.persist.forget_fd(FdId(fd));
             }
             let writing = peer.connection.wants_write();
             if writing != peer.writing {
@@ -279,7 +280,7 @@ impl Shell {
         let Some(mut peer) = self.clients.peers.remove(&id) else { return };
         self.reactor.remove(&peer.socket);
         for fd in peer.connection.take_unwanted_fds() {
-            self.fds.take(FdId(fd));
+            self.close_fd(FdId(fd));
         }
         self.forget_calls(id);
         self.pending.push_back(Event::CallerGone(id));

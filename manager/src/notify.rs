@@ -71,7 +71,9 @@ impl Shell {
         let mut ids = Vec::new();
         for fd in fds {
             if self.fds.same(fd.as_fd(), held.iter().copied()).is_none() {
-                ids.push(self.fds.arrived(fd));
+                let id = self.fds.arrived(fd);
+                self.keep_arrived(id);
+                ids.push(id);
             }
         }
         ids

@@ -200,6 +200,9 @@ impl Shell {
         // Who asked is answered by the next image: the answer says that it is there.
         self.answer_reexecution();
         self.record_shell();
+        for (id, fd) in self.fds.iter() {
+            self.persist.keep_fd(id, fd);
+        }
         for (id, peer) in &self.clients.peers {
             let record = PeerRecord {
                 fd: peer.socket.as_raw_fd(),

@@ -101,7 +101,8 @@ impl Shell {
             if let Some(exit) = self.exit {
                 return self.leave(exit);
             }
-            if self.reexec && self.bus.owes_answers().is_none() {
+            // A chain in the middle of an execve(2) ends soon, at the latest with its unit's time-out.
+            if self.reexec && self.bus.owes_answers().is_none() && !self.chain_waits() {
                 self.reexecute();
             }
             self.arm_timers();
@@ -269,6 +270,13 @@ impl Shell {
             if let Err(error) = self.reactor.add(raw, token, Priority::Unit, Interest::READ) {
                 self.complain(3, &format!("cannot wait for a descriptor of a unit: {error}"));
             }
+        }
+    }
+
+    /// Let a descriptor that arrived outlive this image.
+    pub(crate) fn keep_arrived(&mut self, id: FdId) {
+        if let Some(fd) = self.fds.get(id) {
+            self.persist.keep_fd(id, fd);
         }
     }
 

@@ -12,10 +12,10 @@ use crate::shell::{Shell, Token};
 use runstead_api::systemd1::facts::ManagerStamps;
 use runstead_core::directives;
 use runstead_core::engine::clock::{Clock, Stamp};
-use runstead_core::engine::event::Event;
+use runstead_core::engine::event::{ChainError, Event};
 use runstead_core::engine::{Engine, ManagerConfig};
 use runstead_core::names::specifiers::{HostSpecifiers, ManagerSpecifiers};
-use runstead_core::names::{Specifiers, UnitName};
+use runstead_core::names::{Specifiers, UnitName, UnitType};
 use runstead_core::plan::{Kernel, Prefixes, UserFacts};
 use runstead_core::settings::Settings;
 use runstead_core::unitfile::{self, UnitFiles};
@@ -485,6 +485,9 @@ impl Shell {
     fn resume(&mut self, reason: &str) {
         let records = std::mem::take(&mut self.inherited_records);
         self.restore_engine(&records);
+        // Units know what to do about what happened meanwhile only once their files are read.
+        self.pending.push_back(Event::Loaded(Vec::new()));
+        self.run_pending();
         if reason != "reexec" {
             let during = self.in_flight.take().unwrap_or_else(|| "nothing".to_owned());
             self.complain(
@@ -495,5 +498,40 @@ impl Shell {
         self.read_mount_table();
         self.read_swap_table();
         self.read_children();
+        self.watch_cgroups_again();
+        let lost: Vec<_> = self.engine.chains().collect();
+        for chain in lost {
+            let result = Err(ChainError {
+                step: 0,
+                errno: 0,
+                message: "the manager was executed anew in the middle of it".into(),
+                exit_status: None,
+            });
+            self.pending.push_back(Event::ChainDone { chain, result });
+        }
+    }
+
+    /// Follow the cgroups of all units, and tell of those that emptied while nobody looked.
+    fn watch_cgroups_again(&mut self) {
+        let Some(cgroups) = &mut self.cgroups else { return };
+        let with_processes = |kind| {
+            matches!(
+                kind,
+                UnitType::Service | UnitType::Scope | UnitType::Socket | UnitType::Mount | UnitType::Swap
+            )
+        };
+        let all = self.engine.units().filter(|unit| with_processes(unit.name.kind()));
+        let all: Vec<Rc<str>> = all.filter_map(|unit| unit.cgroup.clone()).collect();
+        let mut failed = Vec::new();
+        for path in all {
+            if cgroups.is_empty(&path) {
+                self.pending.push_back(Event::CgroupEmpty(path));
+            } else if let Err(error) = cgroups.watch(&path, true) {
+                failed.push(error);
+            }
+        }
+        for error in failed {
+            self.complain(4, &format!("a cgroup cannot be followed: {error}"));
+        }
     }
 }

@@ -134,6 +134,10 @@ impl Engine {
 
     /// Fire what is due.
     fn tick(&mut self) {
+        if self.progress.restoring {
+            // Units cannot act before their settings are there.
+            return;
+        }
         while let Some(key) = self.timers.pop_due(self.now) {
             match key {
                 TimerKey::Job(job) => self.job_timed_out(job),

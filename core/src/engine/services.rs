@@ -123,6 +123,11 @@ impl Engine {
         self.bus_names.iter()
     }
 
+    /// Chains under way, as the engine knows.
+    pub fn chains(&self) -> impl Iterator<Item = super::effect::ChainId> + '_ {
+        self.chains.iter().map(|(&chain, _)| chain)
+    }
+
     /// A line for the log.
     pub fn log(&mut self, level: u8, unit: Option<UnitId>, text: impl Into<Rc<str>>) {
         self.log_with(level, unit, text, Vec::new());
