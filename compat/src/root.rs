@@ -35,7 +35,7 @@ const PACKAGES: &[&str] = &[
     "libcap2-bin",
 ];
 
-/// Programs of the host the harness calls, and the Debian package each comes from.
+/// Programs of the host that the tests call, and the Debian package each comes from.
 const HOST_PROGRAMS: &[(&str, &str)] = &[
     ("mmdebstrap", "mmdebstrap"),
     ("unshare", "util-linux"),
@@ -44,7 +44,13 @@ const HOST_PROGRAMS: &[(&str, &str)] = &[
     ("setsid", "util-linux"),
     ("mount", "mount"),
     ("ip", "iproute2"),
+    // Who else speaks D-Bus, for the tests of our codec.
+    ("busctl", "systemd"),
+    ("dbus-daemon", "dbus-daemon"),
 ];
+
+/// Mirrors have bad moments.
+const RETRIES: &str = "-oAcquire::Retries=5";
 
 /// Where roots are cached: `RUNSTEAD_ROOTS`, else `/var/tmp/runstead/roots`.
 pub fn cache() -> PathBuf {
@@ -80,8 +86,8 @@ pub fn install_host_programs() -> Result<()> {
     }
     missing.dedup();
     eprintln!("compat: installing {}", missing.join(" "));
-    apt(&["update", "-q"])?;
-    let mut install = vec!["install", "-yq", "--no-install-recommends"];
+    apt(&["update", "-q", RETRIES])?;
+    let mut install = vec!["install", "-yq", "--no-install-recommends", RETRIES];
     install.extend(missing);
     apt(&install)
 }
@@ -113,6 +119,7 @@ fn build(target: &Path) -> Result<()> {
     let output = Command::new("mmdebstrap")
         .arg("--variant=important")
         .arg(format!("--include={}", PACKAGES.join(",")))
+        .arg("--aptopt=Acquire::Retries \"5\"")
         .arg(SUITE)
         .arg(&part)
         .stdin(Stdio::null())

@@ -17,7 +17,7 @@ fn is_root() -> bool {
     let uid = rustix::process::geteuid();
     if !uid.is_root() {
         println!("skipped: needs root");
-        assert_ne!(uid.as_raw(), 0);
+        assert!(std::env::var_os("CI").is_none(), "in CI nothing is left out");
     }
     uid.is_root()
 }
