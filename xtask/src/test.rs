@@ -48,21 +48,16 @@ const BUILD: &[&str] = &[
     "--lib",
     "--bins",
     "--tests",
-    "--test",
-    "scenarios",
-    "--test",
-    "harness",
-    "--test",
-    "newcomer",
-    "--test",
-    "boots",
-    "--test",
-    "storm",
+    "--test=scenarios",
+    "--test=harness",
+    "--test=storm",
+    "--test=newcomer",
+    "--test=boots",
 ];
 
 /// Optimised: a hundred thousand files take their time otherwise.
 const DAMAGED_UNITS: &[&str] =
-    &["test", "--release", "--package", "runstead-core", "--test", "unit_file_mutations", "--", "--full"];
+    &["test", "--release", "--workspace", "--test=unit_file_mutations", "--", "--full"];
 
 /// Every `cargo` line selects the whole workspace, so that nothing is built twice with other features.
 const STEPS: &[Step] = &[
@@ -76,15 +71,16 @@ const STEPS: &[Step] = &[
     quick("unit tests", 20, Action::Cargo(&["test", "--workspace"])),
     full("clippy", MOST, Action::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     full("release build", MOST, Action::Cargo(&["build", "--release", "--bin", "runstead"])),
-    full("damaged unit files", 20, Action::Cargo(DAMAGED_UNITS)),
-    full("newcomer", 5, Action::Test("newcomer", OURS, &[])),
+    full("100,000 damaged unit files", 20, Action::Cargo(DAMAGED_UNITS)),
+    full("boot as the README says", 5, Action::Cargo(&["run", "--release", "--", "boot", "--for", "5s"])),
+    full("what a newcomer meets", 10, Action::Test("newcomer", OURS, &[])),
     full("the harness cleans up", 5, Action::Test("harness", REFERENCE, &[])),
-    full("same boot", 10, Action::Built("compare", OURS, &[])),
+    full("same boot as the reference", 10, Action::Built("compare", OURS, &[])),
+    full("twenty boots", 15, Action::Test("boots", OURS, &[])),
     full("scenarios on the reference", 15, Action::Test("scenarios", REFERENCE, &[])),
     full("sabotaged scenarios fail", 15, Action::Test("scenarios", REFERENCE, &["--sabotage"])),
     full("scenarios on runstead", 15, Action::Test("scenarios", OURS, &[])),
-    full("twenty equal boots", 35, Action::Test("boots", OURS, &[])),
-    full("storm over live sockets", 6, Action::Test("storm", OURS, &[])),
+    full("100,000 damaged messages and notifications", 15, Action::Test("storm", OURS, &[])),
 ];
 
 /// Runs the steps and prints the summary; whether all of them passed.

@@ -100,7 +100,7 @@ fn run(given: &Arguments) -> Result<bool, String> {
         sum(|o| o.booted),
         begin.elapsed().as_secs_f64()
     );
-    println!("{} passed, {} failed", range.len() - failures.len(), failures.len());
+    println!("{} mutations passed, {} failed", range.len() - failures.len(), failures.len());
     Ok(failures.is_empty())
 }
 
