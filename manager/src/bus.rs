@@ -274,9 +274,9 @@ impl Shell {
                 }
             }
             Some("ActivationRequest") => {
-                if let (Ok(name), Ok(unit)) = (body.str(), body.str()) {
-                    let (name, unit) = (name.to_owned(), unit.to_owned());
-                    self.activation_request(&name, &unit);
+                if let Ok(unit) = body.str() {
+                    let unit = unit.to_owned();
+                    self.activation_request(&unit);
                 }
             }
             _ => {}
@@ -296,19 +296,19 @@ impl Shell {
         }
     }
 
-    /// The bus asks for a service (dbus-daemon(1), systemd activation).
-    fn activation_request(&mut self, name: &str, unit: &str) {
-        match UnitName::parse(unit) {
+    /// The bus asks for the unit of a service (dbus-daemon(1), systemd activation). It knows the request by the unit's name.
+    fn activation_request(&mut self, name: &str) {
+        match UnitName::parse(name) {
             Ok(unit) => self.request_ourselves(Request::ActivateBusName { name: name.into(), unit }),
             Err(_) => self.activation_failed(
                 name,
                 "org.freedesktop.systemd1.NoSuchUnit",
-                &format!("{unit} is not a unit name"),
+                &format!("{name} is not a unit name"),
             ),
         }
     }
 
-    /// Tell the bus that a service it asked for does not come.
+    /// Tell the bus that a unit it asked for does not come.
     pub(crate) fn activation_failed(&mut self, name: &str, error: &str, why: &str) {
         let signal = Message::signal(
             "/org/freedesktop/systemd1",

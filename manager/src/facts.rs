@@ -94,7 +94,8 @@ impl Shell {
             private_tmp: self.private_tmp(spec),
             ..SpawnFacts::default()
         };
-        let ids = spec.fds.iter().map(|(id, _)| *id).chain(spec.socket).chain(spec.stdio.into_iter().flatten());
+        let ids =
+            spec.fds.iter().map(|(id, _)| *id).chain(spec.socket).chain(spec.stdio.into_iter().flatten());
         facts.fds = ids.filter_map(|id| self.fds.get(id).map(|fd| (id, fd.as_raw_fd()))).collect();
         facts.environment_files = environment_files(settings)?;
         let dynamic_uid = self.resolve_users(spec, &mut facts)?;

@@ -257,7 +257,8 @@ impl Shell {
             .unit
             .as_ref()
             .and_then(|name| self.engine.find_unit(name))
-            .and_then(|unit| unit.invocation.clone());
+            .and_then(|unit| unit.invocation.clone())
+            .filter(|_| line.fields.iter().all(|(name, _)| *name != "INVOCATION_ID"));
         self.log.line(&self.console, line, invocation.as_deref());
     }
 

@@ -43,6 +43,8 @@ impl Engine {
             if let Some(kind) = self.get(id).map(|unit| unit.unit_type()) {
                 machine::call::triggered(kind, self, id, by);
             }
+        } else if let Some(id) = self.queues.begun.pop_first() {
+            self.tell_beginning(id);
         } else if self.progress.restoring {
             // Nothing new is begun before all settings are there.
             return false;

@@ -137,7 +137,7 @@ pub enum Effect {
     },
     /// Hand a bus name's start to the bus, or answer its activation request (`ActivationRequest` failed).
     ActivationFailed {
-        /// The bus name.
+        /// The unit, as the bus named it.
         name: Rc<str>,
         /// The reference's error name.
         error: &'static str,
@@ -633,7 +633,7 @@ pub enum Request {
     Environment(Vec<Rc<str>>, Vec<Rc<str>>),
     /// A bus name is asked for: start its unit.
     ActivateBusName {
-        /// The bus name.
+        /// The unit, as the bus named it: an alias as a rule.
         name: Rc<str>,
         /// The unit that provides it.
         unit: UnitName,

@@ -19,6 +19,7 @@ impl Engine {
                     self.dirty.insert(id);
                     self.take_chain_facts(id, result.as_ref().ok());
                     machine::call::chain_done(self.unit(id).unit_type(), self, id, chain, result);
+                    self.queues.begun.insert(id);
                 }
             }
             Event::ProcessExited { pid, exit, .. } => self.process_exited(pid, exit),

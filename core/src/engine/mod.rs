@@ -88,6 +88,8 @@ pub(crate) struct Queues {
     pub collect: BTreeSet<UnitId>,
     /// Loaded for a client that looks at them before the next step: they stay until then.
     pub lookups: BTreeSet<UnitId>,
+    /// Jobs of these units may have begun visibly.
+    pub begun: BTreeSet<UnitId>,
     pub announce: BTreeSet<UnitId>,
     pub announce_jobs: BTreeSet<JobId>,
     pub deferred: VecDeque<Deferred>,

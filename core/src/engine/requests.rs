@@ -272,10 +272,7 @@ impl Engine {
         let id = self.named(unit)?;
         load_failure(self, id)?;
         if !self.unit(id).active_state().is_down() || self.unit(id).job.is_some() {
-            return Err(refuse(
-                FailureKind::UnitBusy,
-                format!("Unit {unit} is not inactive or has pending job."),
-            ));
+            return Err(refuse(FailureKind::UnitBusy, "Unit is not inactive or has pending job."));
         }
         const FD_STORE: u32 = 32;
         if what & FD_STORE != 0 && self.unit(id).unit_type() == crate::names::UnitType::Service {

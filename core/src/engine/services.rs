@@ -70,14 +70,14 @@ impl Engine {
         self.pids.owner(&pid)
     }
 
-    /// The unit whose cgroup this relative path is, or lies in.
+    /// The unit whose cgroup this relative path is, or lies in. What lies beside our units is not the root slice's.
     pub fn unit_of_cgroup(&self, path: &str) -> Option<UnitId> {
         let mut path = path;
         loop {
             if let Some(&id) = self.cgroups.get(path) {
                 return Some(id);
             }
-            path = &path[..path.rfind('/')?];
+            path = &path[..path.rfind('/').filter(|&at| at > 0)?];
         }
     }
 
@@ -123,6 +123,11 @@ impl Engine {
         self.bus_names.iter()
     }
 
+    /// Whether a chain of the unit is under way.
+    pub(crate) fn has_chain(&self, id: UnitId) -> bool {
+        self.chains.of(id).next().is_some()
+    }
+
     /// Chains under way, as the engine knows.
     pub fn chains(&self) -> impl Iterator<Item = super::effect::ChainId> + '_ {
         self.chains.iter().map(|(&chain, _)| chain)
@@ -139,9 +144,11 @@ impl Engine {
         level: u8,
         unit: Option<UnitId>,
         text: impl Into<Rc<str>>,
-        fields: Vec<(&'static str, Rc<str>)>,
+        mut fields: Vec<(&'static str, Rc<str>)>,
     ) {
-        let unit = unit.and_then(|id| self.get(id)).map(|unit| unit.name.clone());
+        let unit = unit.and_then(|id| self.get(id));
+        fields.extend(unit.and_then(|unit| unit.invocation.clone()).map(|run| ("INVOCATION_ID", run)));
+        let unit = unit.map(|unit| unit.name.clone());
         self.effects.push(Effect::Log(LogLine { level, unit, text: text.into(), fields }));
     }
 

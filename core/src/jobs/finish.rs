@@ -61,6 +61,7 @@ impl Engine {
         if let Some(job) = self.job_mut(job.id) {
             job.kind = JobType::Start;
             job.state = JobState::Waiting;
+            job.untold = false;
         }
         self.dirty_unit(job.unit);
         self.queues_mut().announce_jobs.insert(job.id);

@@ -28,9 +28,6 @@ fn announce(e: &mut Engine, id: UnitId, text: String, job: Option<JobId>, kind: 
     if let Some(job) = job {
         fields.insert(0, ("JOB_ID", job.0.to_string().into()));
     }
-    if let Some(invocation) = e.unit(id).invocation.clone() {
-        fields.push(("INVOCATION_ID", invocation));
-    }
     e.log_with(6, Some(id), text, fields);
 }
 
@@ -57,8 +54,7 @@ pub(crate) fn stopping(e: &mut Engine, id: UnitId, job: JobId) {
         _ => "Stopping",
     };
     let text = format!("{verb} {}...", name(e, id));
-    let kind = e.job(job).map_or("stop", |job| kinds::as_str(job.kind));
-    announce(e, id, text.clone(), Some(job), kind, STOPPING);
+    announce(e, id, text.clone(), Some(job), "stop", STOPPING);
     e.status(StatusMark::None, text);
 }
 
@@ -71,7 +67,7 @@ pub(crate) fn reloading(e: &mut Engine, id: UnitId, job: JobId) {
 
 /// The stop half of a restart is done.
 pub(crate) fn stopped_for_restart(e: &mut Engine, job: &Job) {
-    line(e, job, JobType::Stop, JobResult::Done);
+    line(e, job, job.kind, JobResult::Done);
 }
 
 /// A job ended.
@@ -103,15 +99,12 @@ fn line(e: &mut Engine, job: &Job, kind: JobType, result: JobResult) {
         (_, JobResult::Done) => STARTED,
         _ => FAILED,
     };
-    let mut fields: Vec<(&'static str, Rc<str>)> = vec![
+    let fields: Vec<(&'static str, Rc<str>)> = vec![
         ("JOB_ID", job.id.0.to_string().into()),
         ("JOB_TYPE", kinds::as_str(kind).into()),
         ("JOB_RESULT", result.as_str().into()),
         ("MESSAGE_ID", id.into()),
     ];
-    if let Some(invocation) = e.unit(job.unit).invocation.clone() {
-        fields.push(("INVOCATION_ID", invocation));
-    }
     e.log_with(level, Some(job.unit), text.clone(), fields);
     e.status(mark, text.clone());
     if mark == StatusMark::Failed && matches!(kind, JobType::Start) {

@@ -105,6 +105,9 @@ pub struct Job {
     pub irreversible: bool,
     /// Runs whatever is ordered before it.
     pub ignore_order: bool,
+    /// That it began is told once its first chain is done, unless it is done itself by then.
+    #[serde(default)]
+    pub untold: bool,
     /// The unit is being asked for its conditions.
     pub checking: bool,
     /// When it times out (monotonic), `u64::MAX`: never.

@@ -65,7 +65,7 @@ impl Engine {
             JobMode::Isolate if kind != JobType::Start => {
                 refuse(FailureKind::InvalidArgs, "Isolate is only valid for start.")
             }
-            JobMode::Isolate if unit.load == crate::units::LoadState::Loaded && !unit.allow_isolate() => {
+            JobMode::Isolate if !unit.allow_isolate() => {
                 refuse(FailureKind::NoIsolation, "Operation refused, unit may not be isolated.")
             }
             JobMode::Triggering if kind != JobType::Stop => {
@@ -201,6 +201,7 @@ impl Engine {
             began: Stamp::default(),
             irreversible,
             ignore_order,
+            untold: false,
             checking: false,
             deadline,
         };

@@ -90,8 +90,8 @@ impl Engine {
                 ActiveState::Activating => Attempt::Waits,
                 _ => Attempt::Ends(JobResult::Skipped, false),
             },
-            JobType::Stop | JobType::Restart | JobType::TryRestart => self.begin_stop(unit, id),
-            JobType::Reload | JobType::TryReload | JobType::ReloadOrStart => self.begin_reload(unit, id),
+            JobType::Stop | JobType::Restart | JobType::TryRestart => self.begin_stop(unit),
+            JobType::Reload | JobType::TryReload | JobType::ReloadOrStart => self.begin_reload(unit),
             JobType::Nop => Attempt::Ends(JobResult::Done, true),
         };
         self.settle(id, attempt);
@@ -161,11 +161,41 @@ impl Engine {
             self.log(5, Some(id), text);
             return Attempt::Ends(JobResult::Dependency, false);
         }
-        let kind = unit.unit_type();
-        if unit.active_state() == ActiveState::Inactive || unit.active_state() == ActiveState::Failed {
-            messages::starting(self, id);
+        let (kind, before) = (unit.unit_type(), unit.sub_state());
+        let result = machine::call::start(kind, self, id);
+        self.began_from(id, before);
+        result.into()
+    }
+
+    /// The unit was made to act: people are told when it did something.
+    fn began_from(&mut self, id: UnitId, before: &str) {
+        let Some(unit) = self.get(id) else { return };
+        if let (Some(job), true) = (unit.job, unit.sub_state() != before) {
+            if let Some(job) = self.job_mut(job) {
+                job.untold = true;
+            }
+            self.queues_mut().begun.insert(id);
         }
-        machine::call::start(kind, self, id).into()
+    }
+
+    /// Tell that the unit's job began, unless its first chain is under way still.
+    pub(crate) fn tell_beginning(&mut self, id: UnitId) {
+        let Some(job) = self.get(id).and_then(|unit| unit.job).and_then(|job| self.job(job)) else { return };
+        if !job.untold || self.has_chain(id) {
+            return;
+        }
+        let (job, kind) = (job.id, job.kind);
+        if let Some(job) = self.job_mut(job) {
+            job.untold = false;
+        }
+        match kind {
+            JobType::Start => messages::starting(self, id),
+            JobType::Stop | JobType::Restart | JobType::TryRestart => messages::stopping(self, id, job),
+            JobType::Reload | JobType::TryReload | JobType::ReloadOrStart => {
+                messages::reloading(self, id, job)
+            }
+            JobType::Nop | JobType::VerifyActive => {}
+        }
     }
 
     /// The answer to the conditions of a start job came.
@@ -186,19 +216,18 @@ impl Engine {
         self.settle(job, attempt);
     }
 
-    fn begin_stop(&mut self, id: UnitId, job: JobId) -> Attempt {
+    fn begin_stop(&mut self, id: UnitId) -> Attempt {
         let unit = self.unit(id);
         if unit.active_state().is_down() {
             return Attempt::Ends(JobResult::Done, true);
         }
-        if unit.active_state() != ActiveState::Deactivating {
-            messages::stopping(self, id, job);
-        }
-        let kind = self.unit(id).unit_type();
-        machine::call::stop(kind, self, id).into()
+        let (kind, before) = (unit.unit_type(), unit.sub_state());
+        let result = machine::call::stop(kind, self, id);
+        self.began_from(id, before);
+        result.into()
     }
 
-    fn begin_reload(&mut self, id: UnitId, job: JobId) -> Attempt {
+    fn begin_reload(&mut self, id: UnitId) -> Attempt {
         let unit = self.unit(id);
         let kind = unit.unit_type();
         match unit.active_state() {
@@ -212,8 +241,10 @@ impl Engine {
                 return Attempt::Ends(JobResult::Invalid, false);
             }
         }
-        messages::reloading(self, id, job);
-        machine::call::reload(kind, self, id).into()
+        let before = self.unit(id).sub_state();
+        let result = machine::call::reload(kind, self, id);
+        self.began_from(id, before);
+        result.into()
     }
 
     /// Whether the unit can be reloaded (`CanReload`).

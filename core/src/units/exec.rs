@@ -43,9 +43,6 @@ pub fn say_with(
 ) {
     let text = format!("{}: {text}", e.unit(id).name);
     let mut all: Vec<(&'static str, Rc<str>)> = vec![("MESSAGE_ID", message_id.into())];
-    if let Some(invocation) = e.unit(id).invocation.clone() {
-        all.push(("INVOCATION_ID", invocation));
-    }
     all.extend(fields.iter().map(|&(name, value)| (name, Rc::from(value))));
     e.log_with(level, Some(id), text, all);
 }
@@ -107,7 +104,8 @@ pub fn steps(
         special.is_main.then(|| (*fd, Rc::from(name)))
     }));
     let listen_fds = listen_fds.max(fds.len());
-    let stdio = STDIO.map(|role| unit.given_fds.iter().find(|(given, _)| &**given == role).map(|(_, fd)| *fd));
+    let stdio =
+        STDIO.map(|role| unit.given_fds.iter().find(|(given, _)| &**given == role).map(|(_, fd)| *fd));
     steps.push(Step::Spawn(Box::new(SpawnSpec {
         unit: unit.name.clone(),
         settings: unit.settings.clone(),

@@ -196,11 +196,13 @@ fn after_control(e: &mut Engine, id: UnitId, result: ServiceResult) {
 fn log_exit(e: &mut Engine, id: UnitId, what: &str, role: Role, exit: Exit, result: ServiceResult) {
     let Some((code, status)) = exec::exit_words(exit) else { return };
     let level = match result {
-        ServiceResult::Success if matches!(exit, Exit::Status(0)) => 7,
-        ServiceResult::Success => 6,
-        _ => 5,
+        ServiceResult::Success => 7,
+        // The service itself has said why, as a rule.
+        _ if matches!(exit, Exit::Status(_)) => 5,
+        _ => 4,
     };
-    let text = format!("{what} exited, code={code}, status={}", exec::exit_status_text(exit));
+    let note = if result == ServiceResult::Success { " (success)" } else { "" };
+    let text = format!("{what} exited, code={code}, status={}{note}", exec::exit_status_text(exit));
     let fields = [("COMMAND", role.directive()), ("EXIT_CODE", code), ("EXIT_STATUS", &*status)];
     say_with(e, id, level, &text, exec::MESSAGE_PROCESS_EXIT, &fields);
 }
