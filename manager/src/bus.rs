@@ -64,14 +64,17 @@ impl SystemBus {
     }
 
     /// As the image before had it.
-    pub fn restore(&mut self, record: &ShellRecord) {
+    /// With `connected` its connection lives on, too.
+    pub fn restore(&mut self, record: &ShellRecord, connected: bool) {
         self.subscribers = record.subscribers.iter().cloned().collect();
         self.wanted = record.bus_wanted;
-        self.unique_name.clone_from(&record.bus_name);
         self.jobs = record.bus_jobs.iter().copied().collect();
-        self.watched_names = record.watched_names.iter().cloned().collect();
-        let senders = record.senders.iter().map(|caller| (caller.sender.clone(), caller.clone()));
-        self.senders = senders.collect();
+        if connected {
+            self.unique_name.clone_from(&record.bus_name);
+            self.watched_names = record.watched_names.iter().cloned().collect();
+            let senders = record.senders.iter().map(|caller| (caller.sender.clone(), caller.clone()));
+            self.senders = senders.collect();
+        }
     }
 
     /// Names whose owners the bus tells us of.
@@ -202,6 +205,10 @@ impl Shell {
                           interface='org.freedesktop.systemd1.Activator',member='ActivationRequest'";
         self.add_match(activation);
         self.watch_bus_names();
+        // Those that a crash left us with.
+        for sender in self.bus.subscribers.iter().cloned().collect::<Vec<_>>() {
+            self.watch_sender(&sender);
+        }
     }
 
     /// Follow the owners of all names that services wait for, those that were loaded meanwhile among them.

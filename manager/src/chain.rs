@@ -52,9 +52,11 @@ impl Shell {
         mut output: ChainOutput,
     ) {
         while let Some(step) = rest.next() {
+            let had = output.pid;
             match self.do_step(&unit, step, &mut output) {
                 Ok(Done::Next) => at += 1,
                 Ok(Done::Waits(id)) => {
+                    self.persist.keep_chain(chain, &output);
                     if let Some(exec) = self.execs.get_mut(&id) {
                         exec.chain = Some(Suspended { chain, at, rest, output });
                     }
@@ -65,6 +67,9 @@ impl Shell {
                     self.pending.push_front(Event::ChainDone { chain, result: Err(error) });
                     return;
                 }
+            }
+            if output.pid != had {
+                self.persist.keep_chain(chain, &output);
             }
         }
         self.pending.push_front(Event::ChainDone { chain, result: Ok(output) });
@@ -207,8 +212,15 @@ impl Shell {
         let waiting = self.execs.iter().find(|(_, exec)| exec.child.pid == pid).map(|(id, _)| *id);
         if let Some(id) = waiting {
             self.exec_reported(id);
-            self.run_pending();
         }
+        // Somebody may hold its pipe open for long.
+        if let Some(exec) = waiting.and_then(|id| self.execs.remove(&id)) {
+            self.reactor.remove(exec.child.exec_pipe());
+            if let Some(Suspended { chain, at, rest, output }) = exec.chain {
+                self.go_on(chain, exec.unit, at + 1, rest, output);
+            }
+        }
+        self.run_pending();
     }
 
     fn open_socket(&mut self, spec: &SocketSpec, output: &mut ChainOutput) -> Result<(), ChainError> {

@@ -9,6 +9,7 @@ use runstead_wire::dbus::{Connection, Kind, Limits, Message, Phase, ServerAuth};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 /// A connection; 0 is the system bus.
 pub(crate) type PeerId = u64;
@@ -24,6 +25,9 @@ const ACCEPTS: usize = 32;
 const READ: usize = 64 << 10;
 /// Messages of one peer handled in one round.
 const MESSAGES: usize = 32;
+
+/// Whoever has not said who it is by then is dropped.
+const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// One connection.
 #[derive(Debug)]
@@ -49,13 +53,22 @@ pub(crate) struct Clients {
     pub peers: BTreeMap<PeerId, Peer>,
     next: PeerId,
     backlog: BTreeSet<PeerId>,
+    /// When the handshake of these has to be over, in the order in which they came.
+    handshakes: BTreeMap<PeerId, Instant>,
     guid: String,
 }
 
 impl Clients {
     /// None yet; `guid` names this server (32 hex digits).
     pub fn new(listener: Option<OwnedFd>, guid: String) -> Clients {
-        Clients { listener, peers: BTreeMap::new(), next: 1, backlog: BTreeSet::new(), guid }
+        Clients {
+            listener,
+            peers: BTreeMap::new(),
+            next: 1,
+            backlog: BTreeSet::new(),
+            handshakes: BTreeMap::new(),
+            guid,
+        }
     }
 
     /// The id of a new connection (callers on the bus count as such).
@@ -65,9 +78,34 @@ impl Clients {
         id
     }
 
+    /// The last id that was given.
+    pub fn last_id(&self) -> PeerId {
+        self.next - 1
+    }
+
+    /// Give ids behind those of the image before.
+    pub fn resume_after(&mut self, last: PeerId) {
+        self.next = self.next.max(last + 1);
+    }
+
     /// Whether a connection has messages that no readiness will tell of.
     pub fn has_backlog(&self) -> bool {
         !self.backlog.is_empty()
+    }
+
+    /// How long until somebody may have to be dropped.
+    pub fn next_look(&self) -> Option<Duration> {
+        self.handshakes.values().next().map(|end| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// Those whose time for the handshake is over.
+    fn late(&mut self, now: Instant) -> Vec<PeerId> {
+        let late: Vec<PeerId> =
+            self.handshakes.iter().take_while(|(_, end)| **end <= now).map(|(id, _)| *id).collect();
+        for id in &late {
+            self.handshakes.remove(id);
+        }
+        late
     }
 
     /// Connections on the private socket that have shown who they are.
@@ -118,7 +156,23 @@ impl Shell {
             self.complain(4, &format!("cannot wait for a client: {error}"));
             return;
         }
+        if peer.connection.phase() == Phase::Handshake {
+            self.clients.handshakes.insert(id, Instant::now() + HANDSHAKE);
+        }
         self.clients.peers.insert(id, peer);
+    }
+
+    /// Drop connections on which nobody says who it is.
+    pub(crate) fn drop_silent_peers(&mut self) {
+        if self.clients.handshakes.is_empty() {
+            return;
+        }
+        let late = self.clients.late(Instant::now());
+        if !late.is_empty() {
+            let text = format!("dropping {} connections that did not finish their handshake", late.len());
+            self.complain(4, &text);
+        }
+        late.into_iter().for_each(|id| self.drop_peer(id));
     }
 
     /// A connection is ready.
@@ -146,6 +200,9 @@ impl Shell {
         let ids: Vec<u64> = received.fds.into_iter().map(|fd| self.fds.arrived(fd).0).collect();
         if peer.connection.feed(&buffer[..received.len], ids).is_err() {
             return false;
+        }
+        if peer.connection.phase() == Phase::Open {
+            self.clients.handshakes.remove(&id);
         }
         self.handle_messages(id)
     }
@@ -179,6 +236,7 @@ impl Shell {
     }
 
     fn handle_message(&mut self, id: PeerId, message: &Message) {
+        self.shell_dirty = true;
         match message.kind() {
             Kind::MethodCall => self.method_call(id, message),
             Kind::MethodReturn | Kind::Error if id == BUS => self.bus_reply(message),
@@ -282,10 +340,32 @@ impl Shell {
         for fd in peer.connection.take_unwanted_fds() {
             self.close_fd(FdId(fd));
         }
+        self.clients.handshakes.remove(&id);
         self.forget_calls(id);
         self.pending.push_back(Event::CallerGone(id));
         if id == BUS {
             self.bus_lost();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_unfinished_handshakes_are_late_and_each_once() {
+        let mut clients = Clients::new(None, String::new());
+        let start = Instant::now();
+        for id in 1..=3 {
+            clients.handshakes.insert(id, start + HANDSHAKE * id as u32);
+        }
+        assert!(clients.next_look().is_some_and(|left| left <= HANDSHAKE));
+        assert!(clients.late(start).is_empty());
+        clients.handshakes.remove(&2);
+        assert_eq!(clients.late(start + HANDSHAKE * 2), [1]);
+        assert!(clients.late(start + HANDSHAKE * 2).is_empty());
+        assert_eq!(clients.late(start + HANDSHAKE * 3), [3]);
+        assert!(clients.next_look().is_none());
     }
 }

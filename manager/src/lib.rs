@@ -17,7 +17,8 @@
 //! | `varlink` | the sockets that answer for others |
 //! | `files` | enable, disable, mask: unit files |
 //! | `log`, `console` | our own log lines, and status output |
-//! | `persist` | the state log and re-execution |
+//! | `persist`, `recovery` | the state log and re-execution; what crashes teach |
+//! | `minimal` | what the manager still does while it crashes in a loop |
 mod announce;
 mod bus;
 mod calls;
@@ -29,9 +30,11 @@ mod facts;
 mod fds;
 mod files;
 mod log;
+mod minimal;
 mod notify;
 mod options;
 mod persist;
+mod recovery;
 mod shell;
 mod shutdown;
 mod startup;
@@ -43,8 +46,14 @@ use std::process::ExitCode;
 
 /// Run the manager until it ends. As PID 1 this returns only when the machine cannot be ended from here.
 pub fn run(options: Options) -> ExitCode {
+    let user = options.user;
     match startup::start(options) {
-        Ok(shell) => shell.run(),
+        Ok(startup::Started::Whole(shell)) => shell.run(),
+        Ok(startup::Started::Minimal(minimal)) => minimal.run(),
+        // PID 1 may not end: the kernel would, too.
+        Err(error) if std::process::id() == 1 && !user => {
+            minimal::Minimal::without_log(&error.to_string()).run()
+        }
         Err(error) => {
             eprintln!("runstead: cannot start: {error}");
             ExitCode::FAILURE

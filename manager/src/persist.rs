@@ -4,14 +4,19 @@
 //! |---|---|
 //! | `fd/ID` | the descriptor's number |
 //! | `unit/NAME`, `engine` | the engine's, opaque here |
+//! | `chain/ID` | what a chain that is not answered yet has made: its process |
+//! | `crashes` | when the manager crashed, over what, what it leaves alone since (`recovery`) |
+//! | `exit/PID` | how a child ended that was reaped in minimal mode |
 //! | `shell` | log level, status output, environment, subscribers |
 //! | `peer/ID` | a connection with its buffers (planned re-execution only) |
 use crate::clients::{Peer, PeerId};
+use crate::recovery::Marker;
 use crate::shell::Shell;
 use runstead_api::systemd1::facts::ManagerStamps;
-use runstead_core::engine::effect::FdId;
-use runstead_core::engine::event::{Caller, Event};
+use runstead_core::engine::effect::{ChainId, FdId, Request};
+use runstead_core::engine::event::{Caller, ChainOutput, Event, Exit, Pid};
 use runstead_core::engine::record;
+use runstead_core::names::UnitName;
 use runstead_os::reexec;
 use runstead_os::statelog::StateLog;
 use runstead_wire::dbus::{Connection, ConnectionState};
@@ -40,6 +45,8 @@ pub(crate) struct ShellRecord {
     pub bus_jobs: Vec<u32>,
     pub watched_names: Vec<String>,
     pub senders: Vec<Caller>,
+    /// The last number given to a connection.
+    pub connections: PeerId,
     pub stamps: ManagerStamps,
     pub calls: u64,
 }
@@ -52,6 +59,14 @@ struct PeerRecord {
     uid: u32,
     gid: u32,
     state: ConnectionState,
+}
+
+/// What is taken up when everything is open again.
+#[derive(Debug, Default)]
+pub(crate) struct Leftovers {
+    pub records: Vec<(String, Vec<u8>)>,
+    pub chains: BTreeMap<ChainId, ChainOutput>,
+    pub exits: Vec<(Pid, Exit)>,
 }
 
 /// What an earlier image left.
@@ -67,8 +82,10 @@ pub(crate) struct Inherited {
     pub peers: Vec<(PeerId, Peer)>,
     /// The socket for clients, and that for notifications.
     pub sockets: BTreeMap<String, OwnedFd>,
-    /// An event that was being handled when the image crashed.
-    pub in_flight: Option<String>,
+    /// What chains had made by then.
+    pub chains: BTreeMap<ChainId, ChainOutput>,
+    /// Children that ended while nobody could handle it.
+    pub exits: Vec<(Pid, Exit)>,
 }
 
 impl Persist {
@@ -77,9 +94,22 @@ impl Persist {
         Persist { log }
     }
 
-    /// An event begins: should it crash us, it is not tried again.
-    pub fn begin(&mut self, event: &Event) {
-        self.log.in_flight(Some(describe(event)));
+    /// An event begins: should it crash us twice, it is not tried again.
+    pub fn begin(&mut self, event: &Event, unit: Option<&UnitName>) {
+        let unit = unit.or_else(|| unit_of_call(event));
+        self.log.in_flight(Some(&Marker::of(event, unit.map(UnitName::as_str)).to_text()));
+    }
+
+    /// The process that a chain made: known after a crash, before the engine knows of it.
+    pub fn keep_chain(&mut self, chain: ChainId, output: &ChainOutput) {
+        if let Ok(bytes) = serde_json::to_vec(output) {
+            self.put(&chain_key(chain), &bytes);
+        }
+    }
+
+    /// The engine has been told.
+    pub fn forget_chain(&mut self, chain: ChainId) {
+        self.log.remove(&chain_key(chain));
     }
 
     /// It is done.
@@ -129,19 +159,30 @@ impl Persist {
     }
 }
 
-/// One word on an event, for the in-flight marker and the quarantine after a crash.
-fn describe(event: &Event) -> &'static str {
+/// The unit that a call, or the files that were read, are about.
+fn unit_of_call(event: &Event) -> Option<&UnitName> {
     match event {
-        Event::Boot { .. } => "Boot",
-        Event::Loaded(_) => "Loaded",
-        Event::ChainDone { .. } => "ChainDone",
-        Event::ProcessExited { .. } => "ProcessExited",
-        Event::Notify(_) => "Notify",
-        Event::Tick => "Tick",
-        Event::Call { .. } => "Call",
-        Event::MountTable(_) => "MountTable",
-        _ => "other",
+        Event::Call { request, .. } => match &**request {
+            Request::Enqueue { unit, .. } => Some(unit),
+            _ => None,
+        },
+        // Of several files any may be at fault.
+        Event::Loaded(units) => match &units[..] {
+            [unit] => Some(&unit.name),
+            _ => None,
+        },
+        Event::Boot { target } | Event::StartTarget { target, .. } => Some(target),
+        _ => None,
     }
+}
+
+/// The record of a child that was reaped in minimal mode.
+pub(crate) fn exit_key(pid: Pid) -> String {
+    format!("exit/{pid}")
+}
+
+fn chain_key(chain: ChainId) -> String {
+    format!("chain/{}", chain.0)
 }
 
 impl Shell {
@@ -171,7 +212,7 @@ impl Shell {
         }
     }
 
-    fn record_shell(&mut self) {
+    pub(crate) fn record_shell(&mut self) {
         let record = ShellRecord {
             log_level: self.log.level,
             log_target: self.log.target_word.clone(),
@@ -184,6 +225,7 @@ impl Shell {
             bus_jobs: self.bus.jobs.iter().copied().collect(),
             watched_names: self.bus.watched_names(),
             senders: self.bus.senders(),
+            connections: self.clients.last_id(),
             stamps: self.host.stamps,
             calls: self.calls.last(),
         };
@@ -237,9 +279,9 @@ fn peer_key(id: PeerId) -> String {
 impl Inherited {
     /// Read the log of the image before.
     pub fn read(log: &StateLog) -> Inherited {
-        let mut found =
-            Inherited { in_flight: log.in_flight_marker().map(str::to_owned), ..Inherited::default() };
+        let mut found = Inherited::default();
         for (key, bytes) in log.iter() {
+            // The names of sockets have slashes, too.
             match key.split_once('/') {
                 Some(("fd", id)) => {
                     if let (Some(id), Some(fd)) = (id.parse().ok(), take_fd(bytes)) {
@@ -258,6 +300,17 @@ impl Inherited {
                         found.peers.push((id, peer));
                     }
                 }
+                Some(("chain", id)) => {
+                    if let (Ok(id), Ok(output)) = (id.parse(), serde_json::from_slice(bytes)) {
+                        found.chains.insert(ChainId(id), output);
+                    }
+                }
+                Some(("exit", pid)) => {
+                    if let (Ok(pid), Ok(exit)) = (pid.parse(), serde_json::from_slice(bytes)) {
+                        found.exits.push((pid, exit));
+                    }
+                }
+                _ if key == crate::recovery::KEY => {}
                 _ if key == "shell" => found.shell = serde_json::from_slice(bytes).unwrap_or_default(),
                 _ => found.engine.push((key.to_owned(), bytes.to_vec())),
             }
@@ -266,7 +319,7 @@ impl Inherited {
     }
 }
 
-fn take_fd(bytes: &[u8]) -> Option<OwnedFd> {
+pub(crate) fn take_fd(bytes: &[u8]) -> Option<OwnedFd> {
     let number = std::str::from_utf8(bytes).ok()?.parse().ok()?;
     runstead_os::handover::inherited_fd(number)
 }

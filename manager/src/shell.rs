@@ -87,8 +87,12 @@ pub(crate) struct Shell {
     pub exit: Option<Exit>,
     pub reexec: bool,
     pub generators: Option<runstead_os::generators::Running>,
-    pub inherited_records: Vec<(String, Vec<u8>)>,
-    pub in_flight: Option<String>,
+    /// What the image before left, until it is taken up.
+    pub inherited: crate::persist::Leftovers,
+    /// What crashes taught.
+    pub history: crate::recovery::History,
+    /// Something of the shell's own record changed.
+    pub shell_dirty: bool,
 }
 
 impl Shell {
@@ -101,11 +105,13 @@ impl Shell {
             if let Some(exit) = self.exit {
                 return self.leave(exit);
             }
-            // A chain in the middle of an execve(2) ends soon, at the latest with its unit's time-out.
-            if self.reexec && self.bus.owes_answers().is_none() && !self.chain_waits() {
+            if self.reexec && self.is_quiet() {
                 self.reexecute();
             }
             self.arm_timers();
+            if std::mem::take(&mut self.shell_dirty) {
+                self.record_shell();
+            }
             ready.clear();
             let timeout = self.watch_timeout();
             self.persist.idle();
@@ -116,6 +122,8 @@ impl Shell {
             self.persist.busy();
             self.serve_backlog();
             self.connect_bus();
+            self.watch_generators();
+            self.drop_silent_peers();
             for source in &ready {
                 self.handle(source);
                 self.run_pending();
@@ -133,9 +141,16 @@ impl Shell {
     /// One event: decide, make it durable, act.
     pub(crate) fn step(&mut self, event: Event) {
         let at = now();
-        self.persist.begin(&event);
+        let answered = match &event {
+            Event::ChainDone { chain, .. } => Some(*chain),
+            _ => None,
+        };
+        self.persist.begin(&event, self.engine.unit_concerned(&event));
         let effects = self.engine.step(at, event);
         self.record();
+        if let Some(chain) = answered {
+            self.persist.forget_chain(chain);
+        }
         for effect in effects {
             self.execute(effect);
         }
@@ -190,11 +205,26 @@ impl Shell {
 
     /// How long the loop may wait: until something of the shell's own is due.
     fn watch_timeout(&self) -> Option<Duration> {
-        if self.pending.is_empty() && !self.clients.has_backlog() {
-            let answers = self.bus.owes_answers().filter(|_| self.reexec);
-            self.bus.retry_in().into_iter().chain(answers).min()
-        } else {
-            Some(Duration::ZERO)
+        if !self.pending.is_empty() || self.clients.has_backlog() {
+            return Some(Duration::ZERO);
+        }
+        let answers = self.bus.owes_answers().filter(|_| self.reexec);
+        let generators = self.generators.as_ref().map(runstead_os::generators::Running::time_left);
+        [self.bus.retry_in(), generators, self.clients.next_look(), answers].into_iter().flatten().min()
+    }
+
+    /// Whether nothing is under way that the next image would not know of. Generators of a reload end, or are ended; a chain in
+    /// the middle of an execve(2) ends soon, at the latest with its unit's time-out.
+    fn is_quiet(&self) -> bool {
+        self.generators.is_none() && self.bus.owes_answers().is_none() && !self.chain_waits()
+    }
+
+    /// Generators of a reload that take too long are killed; their ends come as those of other children.
+    fn watch_generators(&mut self) {
+        if let Some(running) = &mut self.generators
+            && running.time_left().is_zero()
+        {
+            running.kill();
         }
     }
 
@@ -213,7 +243,7 @@ impl Shell {
             self.read_notifications();
             let cgroup = ended.cgroup.as_deref().map(|path| self.relative_cgroup(path).into());
             let pid = ended.pid;
-            if self.generator_exited(pid, ended.exit) {
+            if self.generator_exited(pid, ended.exit) || self.history.silent == Some(pid) {
                 let _ = children::reap(pid);
                 continue;
             }
@@ -267,7 +297,13 @@ impl Shell {
         let Some(raw) = self.fds.get(fd) else { return };
         self.reactor.remove(raw);
         if on {
-            let token = Token::Unit { fd, accept };
+            // What comes out of an automount point's pipe are requests of the kernel.
+            let is_automount = self
+                .engine
+                .fd_owner(fd)
+                .and_then(|id| self.engine.get(id))
+                .is_some_and(|unit| unit.unit_type() == UnitType::Automount);
+            let token = if is_automount { Token::Automount(fd) } else { Token::Unit { fd, accept } };
             if let Err(error) = self.reactor.add(raw, token, Priority::Unit, Interest::READ) {
                 self.complain(3, &format!("cannot wait for a descriptor of a unit: {error}"));
             }

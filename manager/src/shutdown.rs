@@ -1,6 +1,7 @@
 //! After the loop: kill what is left, unmount what can be, and end (systemd-shutdown(8)).
+use crate::console::Console;
 use crate::shell::Shell;
-use runstead_core::engine::effect::Exit;
+use runstead_core::engine::effect::{Exit, StatusMark};
 use runstead_os::{mount, shutdown as last};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,33 +18,34 @@ impl Shell {
             return ExitCode::from(if code == 0 { self.host.exit_code } else { code });
         }
         self.persist.stop_watching();
-        let word = word_of(exit);
-        self.console.status(
-            runstead_core::engine::effect::StatusMark::None,
-            &format!("Stopping everything that is left ({word})."),
-        );
-        last::kill_all(TERM_TIME);
-        if !self.host.container() {
-            for error in mount::swap_off_all() {
-                self.console.always(&format!("swap stays on: {error}"));
-            }
+        end(exit, self.host.exit_code, self.host.container(), &self.console)
+    }
+}
+
+/// PID 1's last stage; `exit_code` is what `exit` without a number of its own ends with.
+pub(crate) fn end(exit: Exit, exit_code: u8, container: bool, console: &Console) -> ExitCode {
+    let word = word_of(exit);
+    console.status(StatusMark::None, &format!("Stopping everything that is left ({word})."));
+    last::kill_all(TERM_TIME);
+    if !container {
+        for error in mount::swap_off_all() {
+            console.always(&format!("swap stays on: {error}"));
         }
-        for left in mount::unmount_all().unwrap_or_default() {
-            if left.target != "/" {
-                self.console.always(&format!("still mounted: {}", left.target));
-            }
+    }
+    for left in mount::unmount_all().unwrap_or_default() {
+        if left.target != "/" {
+            console.always(&format!("still mounted: {}", left.target));
         }
-        last::sync();
-        let code =
-            if let Exit::Exit(code) = exit { if code == 0 { self.host.exit_code } else { code } } else { 0 };
-        match exit {
-            Exit::Exit(_) if self.host.container() => ExitCode::from(code),
-            _ => {
-                // In a container reboot(2) ends our PID namespace and tells its parent how.
-                let error = last::reboot(word);
-                self.console.always(&format!("cannot {word}: {error}"));
-                ExitCode::from(code)
-            }
+    }
+    last::sync();
+    let code = if let Exit::Exit(code) = exit { if code == 0 { exit_code } else { code } } else { 0 };
+    match exit {
+        Exit::Exit(_) if container => ExitCode::from(code),
+        _ => {
+            // In a container reboot(2) ends our PID namespace and tells its parent how.
+            let error = last::reboot(word);
+            console.always(&format!("cannot {word}: {error}"));
+            ExitCode::from(code)
         }
     }
 }

@@ -6,13 +6,16 @@ use crate::console::Console;
 use crate::facts::{HostState, stamp};
 use crate::fds::FdTable;
 use crate::log::{Log, Target};
+use crate::minimal::{Minimal, RETRY};
 use crate::options::Options;
-use crate::persist::{Inherited, Persist};
+use crate::persist::{Inherited, Leftovers, Persist};
+use crate::recovery::{History, Marker};
 use crate::shell::{Shell, Token};
 use runstead_api::systemd1::facts::ManagerStamps;
 use runstead_core::directives;
 use runstead_core::engine::clock::{Clock, Stamp};
-use runstead_core::engine::event::{ChainError, Event};
+use runstead_core::engine::effect::ChainId;
+use runstead_core::engine::event::{ChainError, ChainOutput, Event};
 use runstead_core::engine::{Engine, ManagerConfig};
 use runstead_core::names::specifiers::{HostSpecifiers, ManagerSpecifiers};
 use runstead_core::names::{Specifiers, UnitName, UnitType};
@@ -43,25 +46,45 @@ use std::rc::Rc;
 /// What went wrong before there was a manager.
 pub(crate) type StartError = Box<dyn std::error::Error>;
 
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Started {
+    /// A manager.
+    Whole(Box<Shell>),
+    /// It crashes in a loop: what can still be done.
+    Minimal(Box<Minimal>),
+}
+
 /// Build the shell.
-pub(crate) fn start(mut options: Options) -> Result<Shell, StartError> {
+pub(crate) fn start(mut options: Options) -> Result<Started, StartError> {
     // Handlers before anything else: a crash from here on ends in the next image.
     let recover = options.recover.clone();
-    let log = match &recover {
+    let mut log = match &recover {
         Some(recover) => StateLog::inherit(recover.log)?,
         None => StateLog::create()?,
     };
+    crash::install(&log)?;
+    let mut history = History::default();
+    let mut complaints = Vec::new();
+    if let Some(recover) = &recover {
+        history = History::read(&log);
+        let crashed = learn(&mut history, &recover.reason, &log, &mut complaints);
+        let minimal = crashed && history.loops(runstead_os::timer::now().monotonic);
+        let minimal = minimal.then(|| Minimal::new(&mut history, &log));
+        history.write(&mut log);
+        if let Some(minimal) = minimal {
+            return Ok(Started::Minimal(Box::new(minimal.with_log(log))));
+        }
+    }
     let inherited = if recover.is_some() { Inherited::read(&log) } else { Inherited::default() };
     if recover.is_some() {
         // All that the log names is taken: the rest is the old image's epoll, timers and the like.
         runstead_os::reexec::close_unclaimed();
     }
-    crash::install(&log)?;
     let pid1 = std::process::id() == 1;
     let userspace = stamp();
     let mut identity = Identity::read();
     let container = identity.container.is_some();
-    let mut complaints = Vec::new();
     if pid1 && recover.is_none() {
         // A process group of our own: autofs lets that group pass, and an outer one has no number here.
         let _ = rustix::process::setsid();
@@ -83,15 +106,42 @@ pub(crate) fn start(mut options: Options) -> Result<Shell, StartError> {
     if !pid1 {
         process::become_subreaper()?;
     }
-    let mut shell = assemble(options, host, log, inherited)?;
+    let mut shell = assemble(options, host, log, inherited, history)?;
+    let level = if recover.is_some() { 1 } else { 6 };
     for text in complaints {
-        shell.complain(6, &text);
+        shell.complain(level, &text);
     }
     match recover {
         Some(recover) => shell.resume(&recover.reason),
         None => shell.first_boot()?,
     }
-    Ok(shell)
+    Ok(Started::Whole(Box::new(shell)))
+}
+
+/// Draw conclusions from how the image before ended; whether it crashed by itself.
+fn learn(history: &mut History, reason: &str, log: &StateLog, complaints: &mut Vec<String>) -> bool {
+    match reason {
+        // A planned end: whoever mended something wants everything back.
+        "reexec" => *history = History::default(),
+        RETRY => complaints.push("the manager tries again after too many crashes".to_owned()),
+        // Sent by somebody: nothing is wrong with what was being done.
+        _ if reason.ends_with(crash::FROM_OUTSIDE) => {
+            complaints.push(format!("the manager was sent {reason}; it goes on"));
+        }
+        _ => {
+            let marker = Marker::parse(log.in_flight_marker().unwrap_or_default());
+            let during = marker.describe();
+            let isolated = history.crashed(runstead_os::timer::now().monotonic, marker);
+            complaints.push(format!("the manager crashed ({reason}) while it handled {during}; it goes on"));
+            if let Some(unit) = isolated {
+                complaints.push(format!(
+                    "{unit} crashed the manager twice and is left alone until the next daemon-reexec"
+                ));
+            }
+            return true;
+        }
+    }
+    false
 }
 
 /// Machine id, host name, loopback.
@@ -231,6 +281,7 @@ fn assemble(
     mut host: HostState,
     log: StateLog,
     mut inherited: Inherited,
+    history: History,
 ) -> Result<Shell, StartError> {
     let resumed = !inherited.sockets.is_empty();
     let mut persist = Persist::new(log);
@@ -249,6 +300,9 @@ fn assemble(
     };
     let notify = socket("notify", &|path| unix::notify_socket(path, 0o777))?;
     let private = socket("private", &|path| unix::listen(path, 0o700))?;
+    let varlink = crate::varlink::Varlink::open(options.user, |name, mode| {
+        socket(name, &|path| unix::listen(path, mode))
+    })?;
     let console = Console::new(options.show_status.unwrap_or(!options.user));
     let mut log = Log::new(&run);
     set_up_log(&mut log, &options, &inherited);
@@ -273,7 +327,7 @@ fn assemble(
         console,
         host,
         persist,
-        varlink: crate::varlink::Varlink::open(&run, options.user)?,
+        varlink,
         calls: Calls::default(),
         execs: BTreeMap::new(),
         next_exec: 1,
@@ -281,8 +335,9 @@ fn assemble(
         exit: None,
         reexec: false,
         generators: None,
-        inherited_records: Vec::new(),
-        in_flight: None,
+        inherited: Leftovers::default(),
+        history,
+        shell_dirty: true,
         options,
     };
     shell.listen()?;
@@ -475,39 +530,79 @@ impl Shell {
             self.add_peer(id, peer);
         }
         self.forget_peers();
-        self.bus.restore(&inherited.shell);
+        let connected = self.clients.peers.contains_key(&crate::clients::BUS);
+        self.bus.restore(&inherited.shell, connected);
+        self.clients.resume_after(inherited.shell.connections);
         self.calls.resume_after(inherited.shell.calls);
-        self.inherited_records = inherited.engine;
-        self.in_flight = inherited.in_flight;
+        self.inherited =
+            Leftovers { records: inherited.engine, chains: inherited.chains, exits: inherited.exits };
     }
 
     /// Go on where the image before was.
     fn resume(&mut self, reason: &str) {
-        let records = std::mem::take(&mut self.inherited_records);
-        self.restore_engine(&records);
+        let mut left = std::mem::take(&mut self.inherited);
+        self.leave_out_quarantined(&mut left.records);
+        self.restore_engine(&left.records);
         // Units know what to do about what happened meanwhile only once their files are read.
         self.pending.push_back(Event::Loaded(Vec::new()));
         self.run_pending();
-        if reason != "reexec" {
-            let during = self.in_flight.take().unwrap_or_else(|| "nothing".to_owned());
-            self.complain(
-                1,
-                &format!("the manager crashed ({reason}) while it handled {during}; it goes on"),
-            );
-        }
+        // A process must be known before its end is.
+        self.end_chains(&left.chains);
+        self.drop_lost_connections();
         self.read_mount_table();
         self.read_swap_table();
+        for (pid, exit) in left.exits {
+            self.pending.push_back(Event::ProcessExited { pid, exit, cgroup: None, comm: None });
+            self.persist.remove(&crate::persist::exit_key(pid));
+        }
+        if !self.engine.is_booted() {
+            let target = self.options.unit.as_deref().unwrap_or("default.target");
+            let target = UnitName::parse(target).or_else(|_| UnitName::parse("default.target"));
+            self.pending.extend(target.map(|target| Event::Boot { target }));
+        }
+        self.run_pending();
         self.read_children();
         self.watch_cgroups_again();
-        let lost: Vec<_> = self.engine.chains().collect();
-        for chain in lost {
-            let result = Err(ChainError {
-                step: 0,
-                errno: 0,
-                message: "the manager was executed anew in the middle of it".into(),
-                exit_status: None,
-            });
+        if reason == "reexec" {
+            self.history = History::default();
+        }
+    }
+
+    /// Units that crashed the manager twice: it forgets them, and does not read their files.
+    fn leave_out_quarantined(&mut self, records: &mut Vec<(String, Vec<u8>)>) {
+        let names: Vec<UnitName> =
+            self.history.quarantine.iter().filter_map(|name| UnitName::parse(name).ok()).collect();
+        if names.is_empty() {
+            return;
+        }
+        for (key, bytes) in std::mem::take(records) {
+            match runstead_core::engine::record::unit_name(&bytes) {
+                Some(name) if names.contains(&name) => self.persist.remove(&key),
+                _ => records.push((key, bytes)),
+            }
+        }
+        self.loader.borrow_mut().refuse(names);
+    }
+
+    /// Chains that the image before began: what is known of them, or that they are lost.
+    fn end_chains(&mut self, known: &BTreeMap<ChainId, ChainOutput>) {
+        let open: Vec<ChainId> = self.engine.chains().collect();
+        for chain in known.keys().filter(|chain| !open.contains(chain)) {
+            self.persist.forget_chain(*chain);
+        }
+        for chain in open {
+            let result = known.get(&chain).cloned().ok_or_else(ChainError::lost);
             self.pending.push_back(Event::ChainDone { chain, result });
+        }
+    }
+
+    /// Connections that hold units and did not come along.
+    fn drop_lost_connections(&mut self) {
+        let alive: Vec<u64> = self.bus.senders().iter().map(|caller| caller.connection).collect();
+        for connection in self.engine.holding_connections() {
+            if !self.clients.peers.contains_key(&connection) && !alive.contains(&connection) {
+                self.pending.push_back(Event::CallerGone(connection));
+            }
         }
     }
 

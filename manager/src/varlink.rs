@@ -66,10 +66,14 @@ pub(crate) struct Varlink {
 
 impl Varlink {
     /// Open the sockets. A user manager has none: there is one directory of dynamic users.
-    pub fn open(run_root: &str, user: bool) -> Result<Varlink, OsError> {
+    /// `listen` gives a listening socket below `RUNROOT/systemd`: a new one, or that of the image before.
+    pub fn open(
+        user: bool,
+        mut listen: impl FnMut(&str, u32) -> Result<OwnedFd, OsError>,
+    ) -> Result<Varlink, OsError> {
         let mut listeners = Vec::new();
         for (path, serves) in SOCKETS.iter().filter(|_| !user) {
-            listeners.push((unix::listen(&format!("{run_root}/systemd/{path}"), MODE)?, *serves));
+            listeners.push((listen(path, MODE)?, *serves));
         }
         Ok(Varlink {
             listeners,

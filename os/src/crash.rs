@@ -14,6 +14,9 @@ pub use crate::sys::crash::{Provoke, provoke};
 /// How long the loop may work without coming back for new events, in milliseconds.
 static PATIENCE: AtomicU64 = AtomicU64::new(30_000);
 
+/// How the reason ends when the signal was sent by another process.
+pub const FROM_OUTSIDE: &str = " from outside";
+
 /// The argument that tells the next image of its log and of what happened: `--recover=DESCRIPTOR,REASON`.
 pub const ARGUMENT: &str = "--recover=";
 

@@ -33,6 +33,8 @@ pub struct Running {
     pub processes: BTreeMap<Pid, String>,
     /// What could not be started, or failed.
     pub failures: Vec<String>,
+    /// When they are killed; `None` when they were.
+    end: Option<Instant>,
 }
 
 impl Running {
@@ -87,7 +89,7 @@ impl Generators {
         for dir in &self.output {
             empty_directory(dir)?;
         }
-        let mut running = Running::default();
+        let mut running = Running { end: Some(Instant::now() + LIMIT), ..Running::default() };
         for program in programs(&self.dirs) {
             let mut command = Command::new(&program);
             command
@@ -108,7 +110,6 @@ impl Generators {
     /// Start all, wait for all, remove the output directories that stayed empty; what failed.
     pub fn run(&self) -> Result<Vec<String>, OsError> {
         let mut running = self.start()?;
-        let end = Instant::now() + LIMIT;
         while !running.done() {
             let pids: Vec<Pid> = running.processes.keys().copied().collect();
             let mut any = false;
@@ -119,7 +120,7 @@ impl Generators {
                     running.ended(pid, good, &format!("{exit:?}"));
                 }
             }
-            if Instant::now() > end {
+            if running.time_left().is_zero() {
                 running.kill();
             }
             if !any {
@@ -140,8 +141,14 @@ impl Generators {
 }
 
 impl Running {
+    /// How long they may still run; after [`Running::kill`] nobody waits for anything.
+    pub fn time_left(&self) -> Duration {
+        self.end.map_or(LIMIT, |end| end.saturating_duration_since(Instant::now()))
+    }
+
     /// They take too long.
     pub fn kill(&mut self) {
+        self.end = None;
         for (pid, program) in &self.processes {
             if crate::process::kill(*pid, libc::SIGKILL, None).is_ok() {
                 self.failures.push(format!("{program} took more than {} s and was killed", LIMIT.as_secs()));
@@ -156,8 +163,8 @@ pub fn environment(dirs: &[String], base: &[String]) -> Vec<String> {
     for program in programs(dirs) {
         let mut command = Command::new(&program);
         command.env_clear().envs(block.iter().filter_map(|line| line.split_once('='))).stdin(Stdio::null());
-        let Ok(output) = command.output() else { continue };
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let Some(output) = output_within(command, LIMIT) else { continue };
+        for line in String::from_utf8_lossy(&output).lines() {
             if let Some((name, _)) = line.split_once('=') {
                 block.retain(|old| old.split_once('=').is_none_or(|(other, _)| other != name));
                 block.push(line.to_owned());
@@ -165,6 +172,46 @@ pub fn environment(dirs: &[String], base: &[String]) -> Vec<String> {
         }
     }
     block
+}
+
+/// Most that an environment generator may print.
+const OUTPUT_MAX: usize = 1 << 20;
+
+/// Standard output of a program that ends in time; else it is killed and nothing of it counts.
+fn output_within(mut command: Command, limit: Duration) -> Option<Vec<u8>> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use std::io::Read as _;
+    let end = Instant::now() + limit;
+    let mut child = command.stdout(Stdio::piped()).spawn().ok()?;
+    let mut output = child.stdout.take()?;
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    let complete = loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&left)) {
+            Ok(0) => break false,
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(_) => break false,
+            Ok(_) => {}
+        }
+        match output.read(&mut chunk) {
+            Ok(0) => break true,
+            Ok(got) if bytes.len() + got <= OUTPUT_MAX => bytes.extend_from_slice(&chunk[..got]),
+            _ => break false,
+        }
+    };
+    // It may have closed its output and live on.
+    while complete && Instant::now() < end {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success().then_some(bytes),
+            Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+            Err(_) => return None,
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    None
 }
 
 /// Executable files by name, the first directory that has a name decides; `/dev/null` and empty files mask.
@@ -204,6 +251,22 @@ mod tests {
     fn script(dir: &Path, name: &str, text: &str) {
         fs::write(dir.join(name), text).unwrap();
         fs::set_permissions(dir.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn output_counts_only_of_what_ends_in_time_and_well() {
+        let sh = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            command
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(output_within(sh("echo A=1"), second * 30).as_deref(), Some(&b"A=1\n"[..]));
+        assert_eq!(output_within(sh("echo A=1; exit 1"), second * 30), None);
+        let start = Instant::now();
+        assert_eq!(output_within(sh("echo A=1; exec sleep 60"), second / 5), None);
+        assert_eq!(output_within(sh("echo A=1; exec sleep 60 >&-"), second / 5), None);
+        assert!(start.elapsed() < second * 20);
     }
 
     #[test]

@@ -202,7 +202,8 @@ pub struct UnitFile {
 }
 
 /// What a finished chain gives back.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ChainOutput {
     /// The process that a `Step::Spawn` made.
     pub pid: Option<Pid>,
@@ -236,6 +237,25 @@ pub struct ChainError {
     /// The exit code the reference would use (systemd.exec(5), 200 and up), when the failure is a spawn's.
     pub exit_status: Option<i32>,
 }
+
+impl ChainError {
+    /// The manager crashed while it worked on the chain: how far it came is not known.
+    pub fn lost() -> ChainError {
+        ChainError {
+            step: 0,
+            errno: ECANCELED,
+            message: "the manager crashed meanwhile".into(),
+            exit_status: None,
+        }
+    }
+
+    /// Whether it is [`ChainError::lost`].
+    pub fn is_lost(&self) -> bool {
+        self.errno == ECANCELED && self.exit_status.is_none()
+    }
+}
+
+const ECANCELED: i32 = 125;
 
 /// Who calls.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@
 //! `Load` that comes before any other event: then settings are there again.
 use super::clock::{Clock, Stamp, Usec};
 use super::effect::{ChainId, FdId, UnitId};
-use super::event::Pid;
+use super::event::{Event, Pid};
 use super::timers::{TimerKey, TimerKind};
 use super::unit::{CheckResult, RateLimit, Stamps};
 use super::{Engine, Unit};
@@ -100,6 +100,15 @@ struct ManagerRecord {
 /// The key of a unit's record.
 pub fn key(id: UnitId) -> String {
     format!("unit/{}", id.0)
+}
+
+/// The unit that a record is of; `None` when it is of something else.
+pub fn unit_name(bytes: &[u8]) -> Option<UnitName> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: UnitName,
+    }
+    serde_json::from_slice::<Named>(bytes).ok().map(|named| named.name)
 }
 
 impl Engine {
@@ -269,6 +278,38 @@ impl Engine {
             self.failed.insert(id);
         }
         Ok(())
+    }
+
+    /// Client connections that hold units: those that did not survive are to be told gone.
+    pub fn holding_connections(&self) -> Vec<u64> {
+        self.held.keys().copied().collect()
+    }
+
+    /// Whether the first transaction was made. When not, a restored engine has to be told to boot.
+    pub fn is_booted(&self) -> bool {
+        self.progress.booted
+    }
+
+    /// Whose unit an event is about, as far as that is known before it is handled.
+    pub fn unit_concerned(&self, event: &Event) -> Option<&UnitName> {
+        let id = match event {
+            Event::ChainDone { chain, .. } => self.chains.owner(chain),
+            Event::ProcessExited { pid, .. } => self.unit_of_pid(*pid),
+            Event::CgroupEmpty(path) => self.cgroups.get(path).copied(),
+            Event::CgroupOom { cgroup, .. } => self.unit_of_cgroup(cgroup),
+            Event::Notify(message) => self
+                .unit_of_pid(message.pid)
+                .or_else(|| message.cgroup.as_deref().and_then(|path| self.unit_of_cgroup(path))),
+            Event::FdReady { fd, .. } => self.fd_owner(*fd),
+            Event::Accepted(connection) => self.fd_owner(connection.listener),
+            Event::PathTriggered { unit, .. }
+            | Event::PathChecked { unit, .. }
+            | Event::Conditions { unit, .. } => self.find(unit),
+            Event::Automount(request) => self.fd_owner(request.fd),
+            Event::BusName { name, .. } => self.bus_names.owner(name),
+            _ => None,
+        };
+        id.and_then(|id| self.get(id)).map(|unit| &unit.name)
     }
 
     /// All files were read again after a restore.

@@ -264,7 +264,8 @@ impl Machine for Socket {
             Purpose::Command => command_made(e, id, result),
             Purpose::Open => opened(e, id, result),
             Purpose::Signal => {
-                if result.is_ok_and(|output| output.alive > 0) || socket(e, id).control.is_some() {
+                let alive = result.map_or_else(|error| u32::from(error.is_lost()), |output| output.alive);
+                if alive > 0 || socket(e, id).control.is_some() {
                     return;
                 }
                 all_gone(e, id);

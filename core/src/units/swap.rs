@@ -178,7 +178,10 @@ impl Machine for Swap {
         }
         swap_mut(e, id).pending = None;
         if std::mem::take(&mut swap_mut(e, id).signalling) {
-            if result.map_or(0, |output| output.alive) == 0 && swap(e, id).control.is_none() {
+            // Where the end of the signalling is not known, the state's timer goes on.
+            if result.map_or_else(|error| u32::from(error.is_lost()), |output| output.alive) == 0
+                && swap(e, id).control.is_none()
+            {
                 settle(e, id, MountResult::Success);
             }
             return;

@@ -26,6 +26,7 @@ pub struct Loader {
     /// Links within the search path: target name, then the names that lead there.
     aliases: HashMap<String, Vec<String>>,
     drop_dirs: DropDirs,
+    refused: Vec<UnitName>,
 }
 
 /// What stands for a name: the first directory that has it.
@@ -41,9 +42,20 @@ impl Loader {
     pub fn new(paths: Vec<String>, run_root: &str) -> Loader {
         let transient = format!("{run_root}/systemd/transient");
         let dirs = paths.into_iter().map(SearchDir::new).collect();
-        let mut loader = Loader { dirs, transient, aliases: HashMap::new(), drop_dirs: DropDirs::default() };
+        let mut loader = Loader {
+            dirs,
+            transient,
+            aliases: HashMap::new(),
+            drop_dirs: DropDirs::default(),
+            refused: Vec::new(),
+        };
         loader.refresh();
         loader
+    }
+
+    /// Do not read the files of these: they crashed the manager.
+    pub fn refuse(&mut self, names: Vec<UnitName>) {
+        self.refused = names;
     }
 
     /// The search path.
@@ -98,6 +110,20 @@ impl Loader {
     }
 
     fn load_one(&mut self, name: &UnitName, dirs: &[String]) -> LoadedUnit {
+        if self.refused.contains(name) {
+            let path = format!("{name} (in quarantine: it crashed the manager)").into();
+            let found = Found::Error { path, errno: rustix::io::Errno::OWNERDEAD.raw_os_error() };
+            let none = Vec::new;
+            return LoadedUnit {
+                name: name.clone(),
+                found,
+                aliases: vec![name.clone()],
+                dropins: Vec::new(),
+                wants: none(),
+                requires: none(),
+                upholds: none(),
+            };
+        }
         let (primary, found) = self.find(name);
         let mut aliases = self.names_of(&primary);
         if !aliases.contains(name) {

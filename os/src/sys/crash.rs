@@ -115,8 +115,22 @@ fn install_stack() -> Result<(), Errno> {
     check(unsafe { libc::sigaltstack(&raw const stack, null_mut()) }).map(drop)
 }
 
-extern "C" fn handler(signal: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+/// Whether kill(2) of another process raised the signal, not a fault, abort(3) or our timer.
+fn is_from_outside(info: *const libc::siginfo_t) -> bool {
+    // SAFETY: null, or the kernel's description of the signal, alive while the handler runs.
+    let Some(info) = (unsafe { info.as_ref() }) else { return false };
+    // SAFETY: these codes say that the sender's PID is there; it is 0 for one outside our PID namespace.
+    matches!(info.si_code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL)
+        && unsafe { info.si_pid() } != raw_pid()
+}
+
+extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    let outside = is_from_outside(info);
     let reason: &[u8] = match signal {
+        libc::SIGSEGV if outside => b"SIGSEGV from outside",
+        libc::SIGBUS if outside => b"SIGBUS from outside",
+        libc::SIGABRT if outside => b"SIGABRT from outside",
+        _ if outside => b"a signal from outside",
         libc::SIGSEGV => b"SIGSEGV",
         libc::SIGBUS => b"SIGBUS",
         libc::SIGILL => b"SIGILL",

@@ -134,6 +134,8 @@ fn operation(e: &Engine, id: UnitId, state: State) -> Operation {
 pub(super) fn signalled(e: &mut Engine, id: UnitId, result: Result<ChainOutput, ChainError>) {
     let alive = match result {
         Ok(output) => output.alive,
+        // The signal may not have been sent. The state's timer sends the next one, and an empty cgroup is told.
+        Err(error) if error.is_lost() => 1,
         Err(error) => {
             say(e, id, 4, &format!("Failed to kill processes: {}", error.message));
             let state = service(e, id).state;
