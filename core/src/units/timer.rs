@@ -536,7 +536,8 @@ mod tests {
         let stamp = w.e.now().realtime - 3 * 86_400_000_000;
         w.answers.push_back(Ok(ChainOutput { stamp: Some(stamp), ..ChainOutput::default() }));
         w.start(id).unwrap();
-        assert!(w.elapse(id, TimerKind::ElapseRealtime) <= 1);
+        // Due already: it elapses in the step that finds the stamp.
+        w.pass(0);
         assert_eq!(w.sub(id), "running");
         assert!(w.effects.iter().any(|effect| matches!(effect, Effect::TouchStamp { .. })));
     }
