@@ -57,6 +57,7 @@ pub(crate) enum Started {
 
 /// Build the shell.
 pub(crate) fn start(mut options: Options) -> Result<Started, StartError> {
+    refuse_a_second_manager(&options)?;
     // Handlers before anything else: a crash from here on ends in the next image.
     let recover = options.recover.clone();
     let mut log = match &recover {
@@ -116,6 +117,16 @@ pub(crate) fn start(mut options: Options) -> Result<Started, StartError> {
         None => shell.first_boot()?,
     }
     Ok(Started::Whole(Box::new(shell)))
+}
+
+/// The run-time files of the machine belong to its PID 1: nobody else may write there, whatever his rights.
+fn refuse_a_second_manager(options: &Options) -> Result<(), StartError> {
+    if options.user || options.run_root.is_some() || std::process::id() == 1 {
+        return Ok(());
+    }
+    Err("the system manager runs as PID 1 only. Try 'runstead boot' for a throw-away machine, 'runstead --user' for your own \
+         services, or give a directory of your own with --run-root"
+        .into())
 }
 
 /// Draw conclusions from how the image before ended; whether it crashed by itself.

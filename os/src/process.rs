@@ -168,6 +168,11 @@ pub fn kill(pid: Pid, number: i32, value: Option<i32>) -> Result<(), OsError> {
     .attempt("signal", pid.to_string())
 }
 
+/// Whether this process may do what only root may.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// Orphans below us become our children.
 pub fn become_subreaper() -> Result<(), OsError> {
     sys::process::set_child_subreaper(true).attempt("become subreaper", "")

@@ -49,6 +49,7 @@ const MACHINES: &[&str] = &[
     "--test=scenarios",
     "--test=harness",
     "--test=storm",
+    "--test=crashes",
     "--test=newcomer",
     "--test=boots",
 ];
@@ -80,6 +81,7 @@ const STEPS: &[Step] = &[
     full("sabotaged scenarios fail", 15, Action::Test("scenarios", REFERENCE, &["--sabotage"])),
     full("scenarios on runstead", 15, Action::Test("scenarios", OURS, &[])),
     full("100,000 damaged messages and notifications", 15, Action::Test("storm", OURS, &[])),
+    full("50 crashes of PID 1 under load, and a crash loop", 5, Action::Test("crashes", OURS, &[])),
 ];
 
 /// Runs the steps and prints the summary; whether all of them passed.

@@ -7,6 +7,7 @@ pub use files::{memory_file, mtime, read_limited, remove_file, touch, write_file
 pub use layout::base_layout;
 
 pub use crate::mount::make_directory;
+use remove::remove_small_tree;
 pub use remove::{empty_tree, remove_tree};
 
 use crate::error::{Attempt, OsError};
@@ -15,6 +16,9 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 use std::cell::Cell;
+
+/// Most entries of a tree that are removed at once.
+const SMALL_TREE: usize = 64;
 
 /// A directory that everything is relative to: the run root, or one for tests.
 #[derive(Debug)]
@@ -123,6 +127,31 @@ impl RunDir {
             other => other?,
         };
         remove::remove_tree(parent.as_fd(), name).attempt("remove", path)
+    }
+
+    /// The same for a tree that may be large: what is more than a handful of entries gets another name at once and is removed
+    /// by a throw-away child.
+    pub fn discard_tree(&self, path: &str) -> Result<(), OsError> {
+        let (directory, name) = split(path)?;
+        let parent = match self.directory(directory) {
+            Err(error) if error.errno == Errno::NOENT => return Ok(()),
+            other => other?,
+        };
+        match remove_small_tree(parent.as_fd(), name, SMALL_TREE) {
+            Err(Errno::TOOBIG) => {}
+            other => return other.attempt("remove", path),
+        }
+        let away = format!(".runstead-removed-{}", crate::identity::random_id()?);
+        // A mount point cannot be renamed; it could not be removed either.
+        rustix::fs::renameat(&parent, name, &parent, &away).attempt("rename", path)?;
+        let raw = rustix::fd::AsRawFd::as_raw_fd(&parent);
+        crate::sys::process::offload(move || {
+            // Whoever waits for the end of a connection must not wait for us.
+            crate::sys::process::close_all_but(raw);
+            i32::from(remove::remove_tree(parent.as_fd(), &away).is_err())
+        })
+        .map(drop)
+        .attempt("fork to remove", path)
     }
 
     /// Open a directory in the tree (`O_PATH`).

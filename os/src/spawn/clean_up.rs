@@ -75,8 +75,8 @@ fn remove_directories(settings: &Settings, id: DirectiveId, prefix: &str) -> Res
     let mut result = Ok(());
     for row in rows {
         let Some(name) = row.first() else { continue };
-        result = result.and(root.remove_tree(name));
-        result = result.and(root.remove_tree(&format!("private/{name}")));
+        result = result.and(root.discard_tree(name));
+        result = result.and(root.discard_tree(&format!("private/{name}")));
         for link in row.get(1).map_or("", |links| links).split(':').filter(|link| !link.is_empty()) {
             let path = format!("{prefix}/{link}");
             if fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
@@ -98,7 +98,7 @@ fn remove_private_tmp(base: &str, unit: &str) -> Result<(), OsError> {
         let ours = statat(CWD, entry.path(), AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|st| st.st_uid == rustix::process::geteuid().as_raw());
         if ours {
-            result = result.and(root.remove_tree(name));
+            result = result.and(root.discard_tree(name));
         }
     }
     result
@@ -141,6 +141,25 @@ mod tests {
         assert!(!is_private_tmp_of(&name("a.service", "AbC123"), "b.service"));
         assert!(!is_private_tmp_of(&name("a.service", "AbC12"), "a.service"));
         assert!(!is_private_tmp_of("systemd-private-x", "a.service"));
+    }
+
+    #[test]
+    fn a_large_tree_is_out_of_the_way_at_once_and_gone_soon() {
+        let base = std::env::temp_dir().join(format!("runstead-discard-{}", std::process::id()));
+        fs::create_dir_all(base.join("big/deep")).unwrap();
+        for n in 0..500 {
+            fs::write(base.join(format!("big/deep/{n}")), "").unwrap();
+        }
+        let root = RunDir::open(base.to_str().unwrap()).unwrap();
+        root.discard_tree("big").unwrap();
+        root.discard_tree("big").unwrap();
+        assert!(!base.join("big").exists());
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while fs::read_dir(&base).unwrap().next().is_some() {
+            assert!(std::time::Instant::now() < end, "the child removes the rest");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        fs::remove_dir_all(&base).unwrap();
     }
 
     #[test]

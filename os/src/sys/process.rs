@@ -108,6 +108,18 @@ pub fn offload(work: impl FnOnce() -> i32) -> Result<i32, Errno> {
     unsafe { libc::_exit(status) }
 }
 
+/// In a child of [`offload`]: close every descriptor from 3 on but this one, which the child's work uses.
+pub fn close_all_but(keep: i32) {
+    let keep = libc::c_uint::try_from(keep).unwrap_or(2);
+    // SAFETY: the child owns its table and leaves by _exit: nobody there uses the descriptors that are closed.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, keep.max(2) + 1, libc::c_uint::MAX, 0);
+        if keep > 3 {
+            libc::syscall(libc::SYS_close_range, 3, keep - 1, 0);
+        }
+    }
+}
+
 /// Give this thread a mount namespace of its own, whose mounts nobody else sees.
 pub fn unshare_mounts() -> Result<(), Errno> {
     // SAFETY: no pointers; CLONE_NEWNS (with its CLONE_FS) concerns this thread alone.

@@ -35,7 +35,9 @@ impl Machine {
     pub fn start(options: &Options) -> Result<Machine, String> {
         let name = format!("runstead-boot-{}", std::process::id());
         let base = std::env::temp_dir().join(&name);
-        fs::create_dir(&base).map_err(|error| format!("cannot make {}: {error}", base.display()))?;
+        fs::create_dir(&base).map_err(|error| {
+            format!("cannot make {}: {error} (another place: TMPDIR=DIR runstead boot)", base.display())
+        })?;
         let cgroup = ContainerCgroup::create(&name);
         if cgroup.is_none() {
             eprintln!("runstead boot: no cgroup can be made here; processes are followed without");

@@ -28,6 +28,13 @@ pub fn run(words: &[&str]) -> ExitCode {
         Ok(options) => options,
         Err(why) => return crate::usage::fail(&why),
     };
+    if !runstead_os::process::is_root() {
+        eprintln!(
+            "runstead boot: this needs root, to make namespaces and mounts that nobody else sees: try 'sudo runstead boot'.\n\
+             Nothing outside the throw-away machine is changed."
+        );
+        return ExitCode::from(77);
+    }
     match boot(&options) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
