@@ -2,13 +2,15 @@
 //!
 //! `cargo test -p runstead-core --test unit_file_mutations` mutates the files of `tests/facts/units`;
 //! `-- --full` takes every unit file of the Debian root and 100,000 mutations.
-//! `--count N`, `--seed N` and `--case N` choose other mutations; a failure says how to repeat it.
+//! `--count N`, `--seed N` and `--case N` choose other mutations, `--print` shows the one of `--case`; a failure says
+//! how to repeat it.
 
 #![allow(clippy::cast_possible_truncation)] // Numbers of cases and random bytes.
 
 mod checks;
 mod mutate;
 mod random;
+mod watch;
 mod world;
 
 use mutate::{Mutated, Seed, mutate};
@@ -32,10 +34,11 @@ struct Arguments {
     count: Option<usize>,
     seed: u64,
     case: Option<usize>,
+    print: bool,
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut given = Arguments { full: false, count: None, seed: 1, case: None };
+    let mut given = Arguments { full: false, count: None, seed: 1, case: None, print: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut number = || {
@@ -44,6 +47,7 @@ fn arguments() -> Result<Arguments, String> {
         };
         match word.as_str() {
             "--full" => given.full = true,
+            "--print" => given.print = true,
             "--count" => given.count = Some(number()?),
             "--case" => given.case = Some(number()?),
             "--seed" => given.seed = number()? as u64,
@@ -70,9 +74,15 @@ fn main() -> ExitCode {
 fn run(given: &Arguments) -> Result<bool, String> {
     let seeds = seeds(given.full)?;
     let count = given.count.unwrap_or(if given.full { 100_000 } else { 1_500 });
+    if let (true, Some(case)) = (given.print, given.case) {
+        let (name, mutated) = make(case, &seeds, given.seed);
+        println!("{name}, {} bytes\n{}", mutated.bytes.len(), mutated.bytes.escape_ascii());
+        return Ok(true);
+    }
     let begin = Instant::now();
     // A panic is a failure of its case, told with the case.
     std::panic::set_hook(Box::new(|_| {}));
+    watch::start();
     let boots = bootable(&seeds);
     println!("{} unit files, {} of which do not end a boot by themselves", seeds.len(), boots.len());
     let range: Vec<usize> = given.case.map_or_else(|| (0..count).collect(), |case| vec![case]);
@@ -171,6 +181,7 @@ fn work(cases: &[usize], seeds: &[Seed], boots: &[UnitName], seed: u64) -> Outco
     let mut batch: BTreeMap<UnitName, (usize, Vec<u8>)> = BTreeMap::new();
     for &case in cases {
         let (name, mutated) = make(case, seeds, seed);
+        watch::begin(format!("--case {case} ({name})"));
         let checked = catch_unwind(AssertUnwindSafe(|| {
             checks::check(name, &mutated.bytes, case % 8 == 0 && !mutated.appended, mutated.appended)
         }));
@@ -189,6 +200,7 @@ fn work(cases: &[usize], seeds: &[Seed], boots: &[UnitName], seed: u64) -> Outco
         }
     }
     boot_batch(&batch, &mut outcome);
+    watch::end();
     outcome
 }
 
@@ -214,6 +226,8 @@ fn boot_batch(batch: &BTreeMap<UnitName, (usize, Vec<u8>)>, outcome: &mut Outcom
     outcome.boots += 1;
     outcome.booted += batch.len();
     let all: BTreeMap<UnitName, &[u8]> = batch.iter().map(|(n, (_, b))| (n.clone(), b.as_slice())).collect();
+    let cases: Vec<String> = batch.values().map(|(case, _)| case.to_string()).collect();
+    watch::begin(format!("the boot of cases {}", cases.join(" ")));
     let ended = guarded_boot(&all);
     if ended == Ended::Up {
         return;
@@ -221,6 +235,7 @@ fn boot_batch(batch: &BTreeMap<UnitName, (usize, Vec<u8>)>, outcome: &mut Outcom
     // Which of them is it?
     let before = outcome.failures.len();
     for (name, (case, bytes)) in batch {
+        watch::begin(format!("the boot of case {case}"));
         let alone = guarded_boot(&BTreeMap::from([(name.clone(), bytes.as_slice())]));
         if alone != Ended::Up {
             let why = format!("{name} stops a boot: {alone:?}\n{}", shorten(bytes));
