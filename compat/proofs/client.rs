@@ -1,7 +1,7 @@
 //! A synchronous client of the manager's private socket. It runs inside the machine: peers from another PID
 //! namespace have no process id there, and the reference talks to none of those.
 
-use runstead_wire::dbus::{ClientAuth, Connection, Kind, Limits, Message, Writer};
+use runstead_wire::dbus::{ClientAuth, Connection, Kind, Limits, Message, Phase, Writer};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -12,6 +12,9 @@ pub const SOCKET: &str = "/run/systemd/private";
 pub const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 /// Its interface.
 pub const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+
+/// How long the handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// One connection.
 pub struct Client {
@@ -26,10 +29,19 @@ pub fn manager_call(member: &str, body: impl FnOnce(&mut Writer)) -> Message {
 }
 
 impl Client {
-    /// Connects; the handshake goes out with the first call.
+    /// Connects, and waits for the end of the handshake: the reference overlooks a call that comes along with it.
     pub fn connect() -> io::Result<Client> {
         let stream = UnixStream::connect(SOCKET)?;
-        Ok(Client { stream, connection: Connection::client(ClientAuth::external(false), Limits::default()) })
+        let connection = Connection::client(ClientAuth::external(false), Limits::default());
+        let mut client = Client { stream, connection };
+        let end = Instant::now() + HANDSHAKE;
+        client.flush()?;
+        while client.connection.phase() == Phase::Handshake {
+            if !client.read(end)? {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "no end of the handshake"));
+            }
+        }
+        Ok(client)
     }
 
     /// Sends a call; gives its serial.
@@ -71,20 +83,28 @@ impl Client {
                 return message.map(Some).map_err(io::Error::other);
             }
             self.flush()?;
-            let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
+            if !self.read(end)? {
                 return Ok(None);
-            };
-            self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
-            let mut buffer = [0; 65536];
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the manager hung up")),
-                Ok(count) => self.connection.feed(&buffer[..count], []).map_err(io::Error::other)?,
-                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                    return Ok(None);
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
             }
+        }
+    }
+
+    /// Takes in what the manager sends next; `false` at `end`.
+    fn read(&mut self, end: Instant) -> io::Result<bool> {
+        let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
+            return Ok(false);
+        };
+        self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+        let mut buffer = [0; 65536];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the manager hung up")),
+            Ok(count) => {
+                self.connection.feed(&buffer[..count], []).map_err(io::Error::other)?;
+                Ok(true)
+            }
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(false),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(true),
+            Err(e) => Err(e),
         }
     }
 

@@ -150,7 +150,7 @@ fn damage_gently(random: &mut Random, bytes: &mut [u8]) {
             *byte = match random.below(4) {
                 0 => *byte ^ (1 << random.below(8)),
                 1 => random.byte(),
-                2 => b"/.-_@%\\\0sayv({"[random.below(15)],
+                2 => b"/.-_@%\\\0sayv({"[random.below(14)],
                 _ => byte.wrapping_add(1),
             };
         }
@@ -371,7 +371,7 @@ pub fn send_notifications(manner: &str, seed: u64, count: u64) -> io::Result<()>
         )?;
         sent += 1;
         if manner == "wild" {
-            std::thread::sleep(Duration::from_micros(500));
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
     println!("sent {sent}");

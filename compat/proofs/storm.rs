@@ -112,7 +112,7 @@ fn boot(proof: &mut Proof) -> Option<Machine> {
     );
     options.files.push((place(SENDER), unit(&sender)));
     let victim = format!(
-        "ExecStart={INSIDE} inside notify wild 0 0\nRestart=always\nRestartSec=10ms\nTimeoutStopSec=1s\n\
+        "ExecStart={INSIDE} inside notify wild 0 0\nRestart=always\nRestartSec=200ms\nTimeoutStopSec=1s\n\
          [Unit]\nStartLimitIntervalSec=0\n"
     );
     options.files.push((place(VICTIM), unit(&victim)));

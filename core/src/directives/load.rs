@@ -8,6 +8,7 @@ use crate::graph::Dependency;
 use crate::names::{Specifiers, UnitName, UnitType};
 use crate::settings::{DirectiveId, Settings, Value};
 use crate::unitfile::{Located, UnitFiles, Warning, WarningKind};
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// What the files of a unit come to.
@@ -46,6 +47,19 @@ pub fn load_manager(files: &UnitFiles, specifiers: &Specifiers<'_>) -> Loaded {
         }
     }
     loader.loaded
+}
+
+/// Longest text of a file that a warning repeats, in characters: each warning about a long line would repeat it all.
+const QUOTED_MAX: usize = 256;
+/// Most warnings about parts of one line.
+const COMPLAINTS_MAX: usize = 32;
+
+/// The beginning of a long text.
+fn quoted(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(QUOTED_MAX) {
+        Some((end, _)) => format!("{}...", &text[..end]).into(),
+        None => text.into(),
+    }
 }
 
 struct Loader<'a, 'b> {
@@ -95,8 +109,8 @@ impl Loader<'_, '_> {
             Ok(()) => {}
             Err(Problem::Ignored(reason)) => self.value_warning(located, &reason),
             Err(Problem::Fatal(reason)) => {
-                let text =
-                    format!("{}={}: {reason}; the unit is not loaded", assignment.key, assignment.value);
+                let value = quoted(&assignment.value);
+                let text = format!("{}={value}: {}; the unit is not loaded", assignment.key, quoted(&reason));
                 let kind = WarningKind::Value(text);
                 self.warn(located, kind);
                 if self.loaded.refused.is_none() {
@@ -111,9 +125,20 @@ impl Loader<'_, '_> {
         self.loaded.warnings.push(Warning { file, line, kind });
     }
 
+    /// What was wrong inside a line; of very many such things the first ones and their number.
+    fn complain(&mut self, located: &Located<'_>, complaints: &[String]) {
+        for complaint in complaints.iter().take(COMPLAINTS_MAX) {
+            self.value_warning(located, complaint);
+        }
+        let more = complaints.len().saturating_sub(COMPLAINTS_MAX);
+        if more > 0 {
+            self.value_warning(located, &format!("{more} more items are wrong"));
+        }
+    }
+
     fn value_warning(&mut self, located: &Located<'_>, reason: &str) {
         let assignment = located.assignment;
-        let text = format!("{}={}: {reason}, ignored", assignment.key, assignment.value);
+        let text = format!("{}={}: {}, ignored", assignment.key, quoted(&assignment.value), quoted(reason));
         self.warn(located, WarningKind::Value(text));
     }
 
@@ -168,9 +193,7 @@ impl Loader<'_, '_> {
     fn value(&mut self, found: &'static Row, located: &Located<'_>) -> Result<(), Problem> {
         let mut complaints = Vec::new();
         let outcome = parse::parse(&mut self.context(found, &mut complaints), &located.assignment.value);
-        for complaint in complaints {
-            self.value_warning(located, &complaint);
-        }
+        self.complain(located, &complaints);
         self.store(found.stored(), outcome?);
         Ok(())
     }
@@ -187,9 +210,7 @@ impl Loader<'_, '_> {
         let Some(kind) = Dependency::from_name(found.name) else { return Ok(()) };
         let mut complaints = Vec::new();
         let units = parse::units(&mut self.context(found, &mut complaints), &located.assignment.value);
-        for complaint in complaints {
-            self.value_warning(located, &complaint);
-        }
+        self.complain(located, &complaints);
         let units = units?;
         if !units.is_empty() {
             self.loaded.dependencies.push((kind, units));

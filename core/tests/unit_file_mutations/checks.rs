@@ -3,6 +3,7 @@
 use runstead_core::directives::{
     self, Loaded, Sections, find, ids, load, properties, property_value, section,
 };
+use runstead_core::graph::Dependency;
 use runstead_core::names::specifiers::{HostSpecifiers, ManagerSpecifiers};
 use runstead_core::names::{Specifiers, UnitName};
 use runstead_core::settings::Settings;
@@ -36,9 +37,18 @@ fn read(name: &UnitName, bytes: &[u8], dropin: bool) -> Read {
     Read { file, loaded }
 }
 
-/// The settings that a fragment of these bytes gives.
-pub fn settings(name: &UnitName, bytes: &[u8]) -> Settings {
-    read(name, bytes, false).loaded.settings
+/// Whether a unit may end a boot by what it says: it asks for power off and the like, or is to be both before and
+/// after another unit, and the reference too finds that "Transaction order is cyclic" when such units stop together.
+pub fn may_end_a_boot(name: &UnitName, bytes: &[u8]) -> bool {
+    let loaded = read(name, bytes, false).loaded;
+    let actions =
+        [ids::SUCCESS_ACTION, ids::FAILURE_ACTION, ids::START_LIMIT_ACTION, ids::JOB_TIMEOUT_ACTION];
+    let named = |kind: Dependency| {
+        let of_kind = loaded.dependencies.iter().filter(move |(other, _)| *other == kind);
+        of_kind.flat_map(|(_, names)| names).collect::<BTreeSet<_>>()
+    };
+    let contradicts = !named(Dependency::Before).is_disjoint(&named(Dependency::After));
+    contradicts || actions.iter().any(|id| loaded.settings.word(*id) != "none")
 }
 
 /// Looks at every value in every way.

@@ -15,7 +15,6 @@ mod world;
 
 use mutate::{Mutated, Seed, mutate};
 use random::Random;
-use runstead_core::directives::ids;
 use runstead_core::names::UnitName;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -192,7 +191,7 @@ fn work(cases: &[usize], seeds: &[Seed], boots: &[UnitName], seed: u64) -> Outco
                 continue;
             }
         }
-        if boots.contains(name) && !asks_for_an_end(name, &mutated.bytes) {
+        if boots.contains(name) && !checks::may_end_a_boot(name, &mutated.bytes) {
             batch.insert(name.clone(), (case, mutated.bytes));
         }
         if batch.len() >= BATCH.min(boots.len() / 2) {
@@ -209,14 +208,6 @@ fn make(case: usize, seeds: &[Seed], seed: u64) -> (&UnitName, Mutated) {
     let mut random = Random::new(seed.wrapping_mul(0x1_0000_0001).wrapping_add(case as u64));
     let chosen = &seeds[(case + random.below(2) * 7) % seeds.len()];
     (&chosen.name, mutate(&mut random, seeds, chosen))
-}
-
-/// Settings by which a unit ends the machine on purpose.
-fn asks_for_an_end(name: &UnitName, bytes: &[u8]) -> bool {
-    let settings = checks::settings(name, bytes);
-    [ids::SUCCESS_ACTION, ids::FAILURE_ACTION, ids::START_LIMIT_ACTION, ids::JOB_TIMEOUT_ACTION]
-        .iter()
-        .any(|id| settings.word(*id) != "none")
 }
 
 fn boot_batch(batch: &BTreeMap<UnitName, (usize, Vec<u8>)>, outcome: &mut Outcome) {

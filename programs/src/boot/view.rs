@@ -3,7 +3,7 @@ use super::machine::Machine;
 use super::options::Options;
 use crate::builtin;
 use crate::client::UnitLine;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub struct View {
     colours: bool,
     live: bool,
     shown: BTreeMap<String, String>,
+    /// Units that had a line: after the boot each gets at most its first.
+    announced: BTreeSet<String>,
     since: BTreeMap<String, Duration>,
     counting: bool,
     up: bool,
@@ -32,6 +34,7 @@ impl View {
             colours: live && std::env::var_os("NO_COLOR").is_none(),
             live,
             shown: BTreeMap::new(),
+            announced: BTreeSet::new(),
             since: BTreeMap::new(),
             counting: false,
             up: false,
@@ -68,7 +71,9 @@ impl View {
             }
             let before = self.shown.insert(unit.name.clone(), state.clone());
             let news = before.as_deref() != Some(state.as_str());
-            if news && (unit.active == "active" || unit.active == "failed") && !self.up {
+            let ended = unit.active == "active" || unit.active == "failed";
+            if news && ended && (!self.up || !self.announced.contains(&unit.name)) {
+                self.announced.insert(unit.name.clone());
                 let spent = self.since.remove(&unit.name).map(|since| elapsed.saturating_sub(since));
                 self.show(unit, elapsed, spent);
             }
