@@ -239,3 +239,25 @@ fn without_namespaces_hardening_is_skipped_and_data_is_not() {
     );
     assert_eq!(run("BindPaths=/a:/b").unwrap_err().exit, ExitStatus::Namespace);
 }
+
+#[test]
+fn helpers_of_mounts_stay_in_the_managers_process_group() {
+    let setsid = |unit: &str| {
+        let (service, settings) = settings("a.service", "ExecStart=/bin/mount x /y");
+        let unit = UnitName::parse(unit).expect("a unit name");
+        let plan = compile(&SpawnSpec { unit, ..spec(&service, &settings) }, &facts(&settings));
+        show(&plan.expect("a plan")).contains("Setsid")
+    };
+    assert!(setsid("a.service"));
+    assert!(!setsid("mnt-a.mount") && !setsid("dev-a.swap"));
+}
+
+#[test]
+fn given_streams_replace_those_of_the_settings() {
+    let (unit, settings) = settings("a.service", "ExecStart=/bin/cat\nStandardInput=null");
+    let given = SpawnSpec { stdio: [Some(FdId(1)), Some(FdId(2)), None], ..spec(&unit, &settings) };
+    let text = show(&compile(&given, &facts(&settings)).expect("a plan"));
+    assert!(text.contains("DupStdio { from: Manager(40), target: 0 }"), "{text}");
+    assert!(text.contains("DupStdio { from: Manager(41), target: 1 }"), "{text}");
+    assert!(text.contains("DupStdio { from: Child(1), target: 2 }"), "{text}");
+}

@@ -113,7 +113,7 @@ impl Shell {
                 self.persist.keep_fd(fd, pipe.as_fd());
                 self.fds.put(fd, pipe);
             }
-            Step::Unmount { path } => mount::unmount(&path).map_err(os_error)?,
+            Step::Unmount { path } => mount::detach_all(&path).map_err(os_error)?,
             Step::RunTree { path, entry } => {
                 self.write_run_tree(&path, entry.as_ref()).map_err(|text| error(0, text))?
             }

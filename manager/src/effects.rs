@@ -47,6 +47,7 @@ impl Shell {
             }
             Effect::WatchBusName { name, on: true } => self.watch_bus_name(&name),
             Effect::WatchBusName { name, on: false } => self.forget_bus_name(&name),
+            Effect::AutomountExpire(fd) => self.expire_automount(fd),
             Effect::AutomountAnswer { fd, tokens, errno } => self.answer_automount(fd, &tokens, errno),
             Effect::RunGenerators => self.run_generators(),
             Effect::Reexec => self.reexec = true,
@@ -105,7 +106,7 @@ impl Shell {
             if line.starts_with('[') {
                 section = line;
             } else if let Some((name, _)) = line.split_once('=') {
-                let file = files.entry(name).or_insert_with(|| format!("# Set by a client.\n{section}\n"));
+                let file = files.entry(name).or_insert_with(|| format!("# This file was written for a client that set a property (systemctl set-property).\n{section}\n"));
                 file.push_str(line);
                 file.push('\n');
             }

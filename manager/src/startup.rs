@@ -351,6 +351,7 @@ fn assemble(
         shell_dirty: true,
         options,
     };
+    shell.engine.set_environment(shell.host.environment.clone());
     shell.listen()?;
     shell.show_status(shell.console.enabled);
     shell.take_over(inherited);

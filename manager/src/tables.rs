@@ -100,6 +100,14 @@ impl Shell {
         }
     }
 
+    /// Ask it, in a throw-away child: the call comes back only when we have answered its request.
+    pub(crate) fn expire_automount(&mut self, fd: FdId) {
+        let Some(pipe) = self.fds.get(fd) else { return };
+        if let Err(error) = autofs::expire(pipe) {
+            self.complain(4, &format!("cannot look whether an automount is idle: {error}"));
+        }
+    }
+
     /// Answer it.
     pub(crate) fn answer_automount(&mut self, fd: FdId, tokens: &[u32], errno: i32) {
         let Some(pipe) = self.fds.get(fd) else { return };

@@ -82,6 +82,13 @@ fn service(settings: &mut Settings) {
     if settings.text(ids::STANDARD_INPUT) == Some("null") && settings.is_set(ids::STANDARD_INPUT_DATA) {
         settings.set(ids::STANDARD_INPUT, Value::Text("data".into()));
     }
+    let input = settings.text(ids::STANDARD_INPUT).unwrap_or("null");
+    if (matches!(input, "tty" | "tty-force" | "tty-fail" | "socket") || input.starts_with("fd:"))
+        && !settings.is_set(ids::STANDARD_OUTPUT)
+    {
+        // What talks over its input answers there.
+        settings.set(ids::STANDARD_OUTPUT, Value::Text("inherit".into()));
+    }
     delegated_oom_policy(settings);
 }
 

@@ -160,6 +160,8 @@ pub enum Effect {
         /// 0 or an errno.
         errno: i32,
     },
+    /// Let the kernel look whether what is mounted behind this autofs pipe is idle; it answers with a request.
+    AutomountExpire(FdId),
     /// Run the generators and list the unit directories anew; answer with `Event::GeneratorsDone`.
     RunGenerators,
     /// Execute ourselves again, keeping everything (`daemon-reexec`), once the calls are answered.

@@ -212,6 +212,11 @@ impl Engine {
         self.failed.iter().copied()
     }
 
+    /// What the manager's environment block begins with.
+    pub fn set_environment(&mut self, block: Vec<Rc<str>>) {
+        self.environment = block;
+    }
+
     /// The manager's environment block, as clients set it.
     pub fn environment(&self) -> &[Rc<str>] {
         &self.environment

@@ -6,6 +6,7 @@ use super::{
 use super::{credentials, privileges};
 use crate::directives::ids;
 use crate::engine::effect::SpawnSpec;
+use crate::names::UnitType;
 
 /// `Type=idle` waits at most this long for the boot to become quiet, milliseconds.
 const IDLE_WAIT: i32 = 5000;
@@ -27,7 +28,10 @@ pub fn compile(spec: &SpawnSpec, facts: &SpawnFacts) -> Result<Plan, PlanError> 
     {
         b.ignore(Op::WaitHangup { fd, timeout: IDLE_WAIT }, "Type");
     }
-    b.fail(Op::Setsid, "fork", ExitStatus::Setsid);
+    // autofs lets the manager's process group pass: mount(8) must get below an automount point that waits for it.
+    if !matches!(b.spec.unit.kind(), UnitType::Mount | UnitType::Swap) {
+        b.fail(Op::Setsid, "fork", ExitStatus::Setsid);
+    }
     stdio::reset_terminal(&mut b);
     if b.plan.cgroup.is_some() {
         b.fail(Op::JoinCgroup, "Slice", ExitStatus::Cgroup);

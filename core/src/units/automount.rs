@@ -14,8 +14,10 @@ use super::exec::{self, has_job, known_name, say};
 use super::{ActiveState, LoadProblem, Machine, Refusal, mount, mount_load};
 use crate::directives::ids;
 use crate::engine::Engine;
+use crate::engine::clock::NEVER;
 use crate::engine::effect::{ChainId, Effect, Failure, FdId, JobMode, JobType, Step, UnitId};
 use crate::engine::event::{AutomountRequest, ChainError, ChainOutput};
+use crate::engine::timers::TimerKind;
 use crate::graph::{Dependency, Origins};
 use crate::names::{UnitName, UnitType};
 use serde::{Deserialize, Serialize};
@@ -181,6 +183,14 @@ impl Machine for Automount {
         }
     }
 
+    fn timer(e: &mut Engine, id: UnitId, which: TimerKind) {
+        let Some(fd) = automount(e, id).pipe else { return };
+        if which == TimerKind::Idle && automount(e, id).state == AutomountState::Running {
+            e.emit(Effect::AutomountExpire(fd));
+            watch_idle(e, id);
+        }
+    }
+
     fn fd_ready(e: &mut Engine, id: UnitId, _: FdId, hangup: bool) {
         if hangup && automount(e, id).pipe.is_some() {
             say(
@@ -310,8 +320,22 @@ fn triggered_unit(e: &Engine, id: UnitId) -> Option<UnitId> {
     e.unit(id).dependencies(Dependency::Triggers).next()
 }
 
+/// While it is mounted the kernel is asked a few times in each `TimeoutIdleSec=` whether that passed without use.
+fn watch_idle(e: &mut Engine, id: UnitId) {
+    let idle = e.unit(id).settings.uint(ids::TIMEOUT_IDLE_SEC);
+    if idle != 0 && idle != NEVER {
+        e.arm_in(id, TimerKind::Idle, (idle / 3).max(1_000_000));
+    }
+}
+
 fn set_state(e: &mut Engine, id: UnitId, new: AutomountState) {
     let old = e.unit(id).active_state();
+    if automount(e, id).state != new {
+        match new {
+            AutomountState::Running => watch_idle(e, id),
+            _ => e.disarm(id, TimerKind::Idle),
+        }
+    }
     automount_mut(e, id).state = new;
     e.state_changed(id, old);
 }

@@ -15,6 +15,9 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 
+/// Most mounts at one place that are taken away at once.
+const STACKED_MAX: usize = 64;
+
 /// Unmount without following a link.
 pub fn unmount(path: &str) -> Result<(), OsError> {
     rustix::mount::unmount(path, UnmountFlags::NOFOLLOW).attempt("unmount", path)
@@ -23,6 +26,18 @@ pub fn unmount(path: &str) -> Result<(), OsError> {
 /// Take a mount out of the tree at once; it is freed when nobody uses it any more.
 pub fn detach(path: &str) -> Result<(), OsError> {
     rustix::mount::unmount(path, UnmountFlags::NOFOLLOW | UnmountFlags::DETACH).attempt("detach", path)
+}
+
+/// Take everything that is mounted at a path out of the tree, what lies on top first.
+pub fn detach_all(path: &str) -> Result<(), OsError> {
+    for _ in 0..STACKED_MAX {
+        match detach(path) {
+            // Not a mount point any more.
+            Err(error) if error.errno == Errno::INVAL => return Ok(()),
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 /// Make a directory and its parents (`MakeDirectory=`, mount points). One that is there is left as it is.

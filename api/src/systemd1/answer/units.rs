@@ -5,6 +5,7 @@ use super::super::signals::job_path;
 use super::super::state::context::id128;
 use super::super::state::unit::following;
 use super::reply;
+use runstead_core::engine::effect::UnitId;
 use runstead_core::engine::event::Caller;
 use runstead_core::engine::{Engine, Unit};
 use runstead_core::jobs::kinds;
@@ -27,7 +28,9 @@ fn path_of(unit: &Unit, call: &Message) -> Result<Message, Error> {
 
 /// The unit of a process: of its cgroup, else the one that watches it. Kernel threads and processes that are gone have none.
 fn of_pid<'a>(engine: &'a Engine, facts: &dyn Facts, pid: i32) -> Result<&'a Unit, Error> {
-    let by_cgroup = || engine.unit_of_cgroup(&facts.cgroup_of(pid)?);
+    // The root of all belongs to nobody.
+    let is_unit = |id: &UnitId| engine.unit(*id).name.as_str() != "-.slice";
+    let by_cgroup = || engine.unit_of_cgroup(&facts.cgroup_of(pid)?).filter(is_unit);
     let id = engine.unit_of_pid(pid).or_else(by_cgroup);
     id.and_then(|id| engine.get(id)).ok_or_else(|| {
         let text = format!("PID {pid} does not belong to any loaded unit.");
