@@ -1,7 +1,11 @@
 //! Steps of chains: done one after the other until one fails; then one event tells the engine.
 use crate::shell::{Shell, Token};
+use runstead_api::systemd1::facts::Facts as _;
 use runstead_core::directives::ids;
-use runstead_core::engine::effect::{ChainId, FdId, KillSpec, LogLine, SocketSpec, SpawnSpec, Step};
+use runstead_core::engine::cgroup::resolve_share;
+use runstead_core::engine::effect::{
+    CgroupSpec, ChainId, FdId, KillSpec, LogLine, SocketSpec, SpawnSpec, Step,
+};
 use runstead_core::engine::event::{Accepted, ChainError, ChainOutput, Event, Pid};
 use runstead_core::names::UnitName;
 use runstead_os::reactor::{Interest, Priority};
@@ -89,7 +93,8 @@ impl Shell {
 
     fn do_step(&mut self, unit: &UnitName, step: Step, output: &mut ChainOutput) -> Result<Done, ChainError> {
         match step {
-            Step::Cgroup(spec) => {
+            Step::Cgroup(mut spec) => {
+                self.resolve_shares(&mut spec);
                 if let Some(cgroups) = &mut self.cgroups {
                     let weakened = cgroups.realize(&spec).map_err(os_error)?;
                     output.weakened.extend(weakened.into_iter().map(|(what, why)| (what.into(), why.into())));
@@ -130,6 +135,19 @@ impl Shell {
         Ok(Done::Next)
     }
 
+    /// Shares of the machine become numbers: the kernel takes no others.
+    fn resolve_shares(&self, spec: &mut CgroupSpec) {
+        if spec.attributes.iter().all(|(_, value)| !value.ends_with('%')) {
+            return;
+        }
+        let host = self.facts().host_values();
+        for (file, value) in &mut spec.attributes {
+            if let Some(number) = resolve_share(file, value, host.memory, host.tasks) {
+                *value = number.into();
+            }
+        }
+    }
+
     fn spawn(
         &mut self,
         unit: &UnitName,
@@ -144,6 +162,9 @@ impl Shell {
             message: refused.to_string().into(),
             exit_status: Some(i32::from(refused.exit.code())),
         })?;
+        for (setting, why) in &plan.skipped {
+            self.complain(7, &format!("{unit}: {setting}= is not enforced: {why}"));
+        }
         let weakened = plan.skipped.iter().map(|(setting, why)| (Rc::from(*setting), Rc::from(why.as_str())));
         output.weakened.extend(weakened);
         let options = Options { open_fds: self.fds.len() };

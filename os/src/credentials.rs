@@ -23,6 +23,13 @@ const STORES: [&str; 6] = [
     "/lib/credstore",
 ];
 
+/// Whether an earlier process of the same start has put the unit's credentials into place: the mode is what it sets last. They
+/// are removed when the unit goes down.
+pub fn are_placed(unit: &UnitName, run_root: &str) -> bool {
+    let found = rustix::fs::lstat(format!("{run_root}/credentials/{unit}"));
+    found.is_ok_and(|found| found.st_mode & 0o7777 == 0o500)
+}
+
 /// Gather: `LoadCredential=` first, then `ImportCredential=`, then `SetCredential=` for what is still missing.
 /// What cannot be read is left out unless there is nothing else, as the reference does.
 ///
@@ -126,6 +133,21 @@ mod tests {
 
     fn rows(list: &[&[&str]]) -> Value {
         Value::Rows(list.iter().map(|row| row.iter().map(|text| Rc::from(*text)).collect()).collect())
+    }
+
+    #[test]
+    fn only_a_finished_directory_counts_as_placed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let run = std::env::temp_dir().join(format!("runstead-placed-{}", std::process::id()));
+        let unit = UnitName::parse("a.service").unwrap();
+        let placed = || are_placed(&unit, run.to_str().unwrap());
+        assert!(!placed());
+        let dir = run.join("credentials/a.service");
+        fs::create_dir_all(&dir).unwrap();
+        assert!(!placed());
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o500)).unwrap();
+        assert!(placed());
+        fs::remove_dir_all(run).unwrap();
     }
 
     #[test]

@@ -4,11 +4,26 @@ use super::effect::{CgroupSpec, UnitId};
 use crate::directives::ids;
 use crate::names::{UnitType, slice};
 use crate::settings::{DirectiveId, Settings, Value};
+use crate::values::bytes;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// "max" in cgroup files.
 const NO_LIMIT: u64 = u64::MAX;
+
+/// An attribute's value with a share of the machine ("15%", "12.5%") made a number: of its memory in bytes (whole pages), or of
+/// the tasks it can have. `None` for values that are no share.
+pub fn resolve_share(file: &str, value: &str, memory: u64, tasks: u64) -> Option<String> {
+    const PAGE: u64 = 4096;
+    let of = |whole| bytes::parse_limit(value).ok().map(|limit| limit.resolve(whole));
+    let amount = match file.split_once('.')?.0 {
+        _ if !value.ends_with('%') => return None,
+        "memory" => of(memory)? / PAGE * PAGE,
+        "pids" => of(tasks)?,
+        _ => return None,
+    };
+    Some(amount.to_string())
+}
 
 impl Engine {
     /// The unit's cgroup relative to the manager's root: where it is, or where it will be. `None` when units have none here.
@@ -138,5 +153,22 @@ impl Engine {
         {
             self.chain(id, vec![super::effect::Step::Cgroup(spec)]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resolve_share;
+
+    #[test]
+    fn shares_are_of_memory_in_pages_and_of_tasks() {
+        let resolve = |file, value| resolve_share(file, value, 1_000_000_000, 32_768);
+        assert_eq!(resolve("pids.max", "15%").as_deref(), Some("4915"));
+        assert_eq!(resolve("memory.high", "12.5%").as_deref(), Some("124997632"));
+        assert_eq!(resolve("memory.max", "100%").as_deref(), Some("999997440"));
+        for plain in ["max", "123", "x%", "-1%", "%%"] {
+            assert_eq!(resolve("memory.max", plain), None, "{plain}");
+        }
+        assert_eq!(resolve("cpu.weight", "15%"), None);
     }
 }

@@ -17,7 +17,7 @@
 //! | `actions` | emergency actions, end of start-up |
 //! | `record` | state records, for the state log and re-execution |
 mod actions;
-mod cgroup;
+pub mod cgroup;
 pub mod clock;
 pub mod config;
 mod defaults;

@@ -64,6 +64,9 @@ pub(super) fn refuse_or_skip(b: &mut Builder) -> Result<(), PlanError> {
             b.skip(setting, reason);
         }
     }
+    if matches!(s.word(ids::PROTECT_CONTROL_GROUPS), "private" | "strict") {
+        b.skip("ProtectControlGroups", "cgroup namespaces are not made yet; the tree is read-only instead");
+    }
     let user_missing = s.text(ids::USER).is_some_and(|name| !name.is_empty()) || b.dynamic_user();
     if user_missing && b.facts.user.is_none() {
         return Err(b.error("User", ExitStatus::User, "no such user"));
