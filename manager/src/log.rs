@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 
 /// Lines that may wait.
 const RING: usize = 512;
@@ -23,7 +24,7 @@ pub enum Target {
     Kmsg,
     /// The console.
     Console,
-    /// Standard error.
+    /// The console, each line with its level in front.
     Stderr,
     /// Nowhere.
     Null,
@@ -85,7 +86,8 @@ impl Log {
         match self.target {
             Target::Null => {}
             Target::Console => self.to_console(console, line),
-            Target::Stderr => eprintln!("<{}>{}", line.level, line.text),
+            // Standard error is where the console was at the start; it may be gone, or full and waiting.
+            Target::Stderr => console.always(&format!("<{}>{}", line.level, line.text)),
             Target::Kmsg => self.write_kmsg(console, line),
             Target::JournalOrKmsg => {
                 if !self.write_journal(line, invocation) {
@@ -152,8 +154,10 @@ impl Log {
     fn write_kmsg(&mut self, console: &Console, line: &LogLine) {
         let priority = Priority { level: line.level, facility: DAEMON };
         let record = kmsg_line(priority, "systemd", std::process::id(), &line.text);
-        let written =
-            File::options().write(true).open("/dev/kmsg").and_then(|mut kmsg| kmsg.write_all(&record));
+        // In a container it may be anything, a FIFO without a reader too.
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+        let opened = File::options().write(true).custom_flags(flags.bits().cast_signed()).open("/dev/kmsg");
+        let written = opened.and_then(|mut kmsg| kmsg.write_all(&record));
         if written.is_err() {
             self.to_console(console, line);
         }

@@ -4,8 +4,7 @@ use runstead_core::names::{UnitName, pattern};
 use runstead_core::plan::Credential;
 use runstead_core::settings::Settings;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::path::Path;
 
 /// Largest credential.
@@ -115,14 +114,12 @@ fn import(glob: &str, rename: Option<&str>, stores: &[String], found: &mut BTree
     }
 }
 
-/// Only regular files: opening a FIFO would wait for its other end.
+/// Only regular files, and opened without waiting: a FIFO would wait for its other end.
 fn read_file(path: &Path) -> Option<Vec<u8>> {
     if !fs::metadata(path).ok()?.is_file() {
         return None;
     }
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(ONE_MAX + 1).read_to_end(&mut bytes).ok()?;
-    (bytes.len() as u64 <= ONE_MAX).then_some(bytes)
+    crate::rundir::read_limited(path.to_str()?, ONE_MAX).ok()
 }
 
 #[cfg(test)]
