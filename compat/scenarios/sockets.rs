@@ -38,7 +38,7 @@ pub const ALL: &[Scenario] = &[
             c.ctl("start @@a.socket")?;
             equal("listening", &c.shows("@@a.socket", &["ActiveState", "SubState"])?, &["active", "listening"])?;
             equal("service before", &c.show("@@a.service", "ActiveState")?, "inactive")?;
-            let answer = c.ok("socat -T5 - UNIX:/run/@@.sock </dev/null")?;
+            let answer = c.ok("socat -t9 -T5 - UNIX:/run/@@.sock </dev/null")?;
             equal("answer", &answer, &format!("pid {}", c.show("@@a.service", "MainPID")?))?;
             equal("record", &c.record(), &["fds=1 mine=True names=front kinds=stream"])?;
             equal("socket", &c.show("@@a.socket", "SubState")?, "running")
@@ -61,7 +61,7 @@ pub const ALL: &[Scenario] = &[
         ("ListenDatagram=/run/@@.dgram", ""),
         |c| {
             c.ctl("start @@a.socket")?;
-            let answer = c.ok("socat -T5 - TCP:127.0.0.1:31001 </dev/null")?;
+            let answer = c.ok("socat -t9 -T5 - TCP:127.0.0.1:31001 </dev/null")?;
             check!(answer.starts_with("pid "), "answer {answer}");
             let name = "@@a.socket";
             let names = [name; 4].join(":");
@@ -84,7 +84,7 @@ pub const ALL: &[Scenario] = &[
         |c| {
             c.ctl("start @@a.socket")?;
             for word in ["one", "two"] {
-                let answer = c.ok(&format!("echo {word} | socat -T5 - TCP:127.0.0.1:31002"))?;
+                let answer = c.ok(&format!("echo {word} | socat -t9 -T5 - TCP:127.0.0.1:31002"))?;
                 equal("answer", &answer, &format!("got {word} from 127.0.0.1"))?;
             }
             let record = c.wait_record(2)?;
@@ -169,10 +169,10 @@ pub const ALL: &[Scenario] = &[
         ("systemctl stop @@a.service", "systemctl stop @@a.socket @@a.service"),
         |c| {
             c.ctl("start @@a.socket")?;
-            let first = c.ok("socat -T5 - UNIX:/run/@@.sock </dev/null")?;
+            let first = c.ok("socat -t9 -T5 - UNIX:/run/@@.sock </dev/null")?;
             c.ok("systemctl stop @@a.service")?;
             c.wait_show("@@a.socket", "SubState", "listening")?;
-            let second = c.ok("socat -T5 - UNIX:/run/@@.sock </dev/null")?;
+            let second = c.ok("socat -t9 -T5 - UNIX:/run/@@.sock </dev/null")?;
             check!(first != second && second.starts_with("pid "), "answers {first:?} and {second:?}");
             equal("starts", &c.record().len(), &2)
         },

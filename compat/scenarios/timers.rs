@@ -44,7 +44,8 @@ pub const ALL: &[Scenario] = &[
         |c| {
             c.ctl("start @@a.timer")?;
             let ran = times(&c.wait_record(3)?);
-            check!(ran[1] - ran[0] > 0.38 && ran[2] - ran[1] > 0.38, "ran at {ran:?}");
+            // The time a shell takes to start is in it, which a busy machine varies.
+            check!(ran[1] - ran[0] > 0.3 && ran[2] - ran[1] > 0.3, "ran at {ran:?}");
             Ok(())
         },
     ),
