@@ -314,6 +314,11 @@ fn assemble(
     let varlink = crate::varlink::Varlink::open(options.user, |name, mode| {
         socket(name, &|path| unix::listen(path, mode))
     })?;
+    let watches = match inherited.sockets.remove("inotify") {
+        Some(queue) => Watches::resume(queue),
+        None => Watches::new()?,
+    };
+    persist.keep_socket("inotify", watches.fd());
     let console = Console::new(options.show_status.unwrap_or(!options.user));
     let mut log = Log::new(&run);
     set_up_log(&mut log, &options, &inherited);
@@ -330,7 +335,7 @@ fn assemble(
         timers: Clock::ALL.iter().map(|clock| Timer::new(*clock)).collect::<Result<_, _>>()?,
         clock_watch: Timer::clock_watch()?,
         cgroups,
-        watches: Watches::new()?,
+        watches,
         mounts: KernelTable::mounts()?,
         swaps: KernelTable::swaps().ok(),
         loader: RefCell::new(Loader::new(paths, &run)),

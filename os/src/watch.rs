@@ -67,6 +67,12 @@ impl Watches {
         Ok(Watches { inotify, units: BTreeMap::new(), stakes: BTreeMap::new() })
     }
 
+    /// Go on with an earlier image's queue: the kernel knows the watches by what they are on, so that adding them again
+    /// finds them, and what happened in between waits in the queue.
+    pub fn resume(inotify: OwnedFd) -> Watches {
+        Watches { inotify, units: BTreeMap::new(), stakes: BTreeMap::new() }
+    }
+
     /// Poll this for reading.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.inotify.as_fd()

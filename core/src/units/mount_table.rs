@@ -51,9 +51,22 @@ pub fn mount_table_changed(e: &mut Engine, table: Vec<MountEntry>) {
             appeared(e, entry);
         }
     }
+    if old.is_empty() {
+        // The first table of this image: what was unmounted since the one before is known from the units alone.
+        let gone = vanished(e, &new);
+        gone.iter().for_each(|target| disappeared(e, target));
+    }
     for target in old.keys().filter(|target| !new.contains_key(*target)) {
         disappeared(e, target);
     }
+}
+
+/// Where units take something for mounted that is not in the table.
+fn vanished(e: &Engine, table: &BTreeMap<Rc<str>, MountEntry>) -> Vec<Rc<str>> {
+    let mounts = e.units().filter(|unit| unit.unit_type() == UnitType::Mount);
+    let taken = mounts.filter(|unit| mount(e, unit.id).mounted.is_some());
+    let targets = taken.filter_map(|unit| unit.name.to_path().ok()).map(Rc::from);
+    targets.filter(|target: &Rc<str>| !table.contains_key(target)).collect()
 }
 
 /// The topmost mount at each place.

@@ -33,7 +33,9 @@ impl SearchDir {
     /// List it when it changed; whether it did.
     pub fn refresh(&mut self) -> bool {
         let stamp = rustix::fs::stat(&self.path).ok().map(|stat| stamp_of(&stat));
-        if stamp == self.stamp {
+        // A directory that was not trusted and has gone leaves what it held.
+        let is_empty = self.entries.is_empty() && self.drop_dirs.is_empty();
+        if stamp == self.stamp && (stamp.is_some() || is_empty) {
             return false;
         }
         self.entries.clear();
