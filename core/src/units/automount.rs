@@ -436,6 +436,19 @@ mod tests {
     }
 
     #[test]
+    fn while_it_is_mounted_the_kernel_is_asked_for_idleness() {
+        let mut w = World::new();
+        w.unit("mnt-x.mount", &["What=tmpfs"]);
+        let id = w.unit("mnt-x.automount", &["Where=/mnt/x", "TimeoutIdleSec=30000000"]);
+        w.start(id).unwrap();
+        assert!(w.e.armed(id, TimerKind::Idle).is_none());
+        ask(&mut w, id, false);
+        w.elapse(id, TimerKind::Idle);
+        assert!(w.effects.iter().any(|effect| matches!(effect, Effect::AutomountExpire(_))));
+        assert!(w.e.armed(id, TimerKind::Idle).is_some());
+    }
+
+    #[test]
     fn a_mount_that_fails_answers_no_device() {
         let (mut w, id, mount) = world();
         ask(&mut w, id, false);

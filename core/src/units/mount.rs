@@ -577,6 +577,15 @@ mod tests {
     }
 
     #[test]
+    fn what_vanished_between_two_images_is_noticed() {
+        let (mut w, id) = mounted();
+        // A new image knows its units, but has seen no table yet.
+        w.with(|e| drop(e.replace_mount_table(Vec::new())));
+        table(&mut w, &["/mnt/other"]);
+        assert_eq!(w.sub(id), "dead");
+    }
+
+    #[test]
     fn mounts_and_unmounts_by_helper_programs() {
         let (mut w, id) = mounted();
         let argv: Vec<_> = w.last_spawn().command.argv.iter().map(|arg| &**arg).collect();
