@@ -47,6 +47,7 @@ use std::process::ExitCode;
 /// Run the manager until it ends. As PID 1 this returns only when the machine cannot be ended from here.
 pub fn run(options: Options) -> ExitCode {
     let user = options.user;
+    runstead_os::sys::heap::keep_small();
     match startup::start(options) {
         Ok(startup::Started::Whole(shell)) => shell.run(),
         Ok(startup::Started::Minimal(minimal)) => minimal.run(),

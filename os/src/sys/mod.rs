@@ -6,6 +6,7 @@ mod chown_tree;
 pub mod clone;
 pub mod crash;
 pub mod crc32c;
+pub mod heap;
 pub mod mount;
 pub mod namespaces;
 pub mod power;
