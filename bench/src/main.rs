@@ -1,6 +1,6 @@
 //! Prints the table of budgets (DESIGN 10) for the reference and runstead, measured in one run on two CPUs.
 //!
-//! `cargo run --release -p runstead-bench [-- --reference-only]`. Needs root. The floor of the first row is a
+//! `cargo run --release -p runstead-bench [-- --reference-only | --ours-only]`. Needs root. The floor of the first row is a
 //! loop of posix_spawn in this program.
 
 mod measure;
@@ -17,8 +17,8 @@ use std::process::ExitCode;
 const SERVICES: usize = 500;
 
 fn main() -> ExitCode {
-    let reference_only = std::env::args().any(|a| a == "--reference-only");
-    match bench(reference_only) {
+    let asked = |option: &str| std::env::args().any(|a| a == option);
+    match bench(!asked("--ours-only"), !asked("--reference-only")) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("bench: {why}");
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn bench(reference_only: bool) -> Result<()> {
+fn bench(reference: bool, ours: bool) -> Result<()> {
     let mut two = CpuSet::new();
     two.set(0);
     two.set(1);
@@ -35,21 +35,19 @@ fn bench(reference_only: bool) -> Result<()> {
     sched_setaffinity(None, &two).map_err(Error::on("set the affinity to", "CPUs 0 and 1"))?;
     let tree = root::debian13()?;
     let floor = raw::side_by_side(SERVICES)?;
-    let reference = measure::all(UnderTest::Systemd, &tree)?;
-    let ours = if reference_only { None } else { Some(measure::all(UnderTest::Ours, &tree)?) };
-    print(floor, &reference, ours.as_ref());
+    let figures = |wanted: bool, of| wanted.then(|| measure::all(of, &tree)).transpose();
+    let reference = figures(reference, UnderTest::Systemd)?;
+    let ours = figures(ours, UnderTest::Ours)?;
+    print(floor, reference.as_ref(), ours.as_ref());
     Ok(())
 }
 
-fn print(floor: f64, reference: &Figures, ours: Option<&Figures>) {
+fn print(floor: f64, reference: Option<&Figures>, ours: Option<&Figures>) {
     println!("{:58} {:>12} {:>12} {:>12}", "", "reference", "ours", "ours/ref.");
     let row = |label: &str, get: &dyn Fn(&Figures) -> f64, unit: &str, digits: usize| {
-        let cell = |v: f64| format!("{v:.digits$} {unit}");
-        let (own, ratio) = match ours {
-            Some(f) => (cell(get(f)), format!("{:.3}", get(f) / get(reference))),
-            None => ("-".to_owned(), "-".to_owned()),
-        };
-        println!("{label:58} {:>12} {own:>12} {ratio:>12}", cell(get(reference)));
+        let cell = |of: Option<&Figures>| of.map_or("-".to_owned(), |f| format!("{:.digits$} {unit}", get(f)));
+        let ratio = reference.zip(ours).map_or("-".to_owned(), |(r, o)| format!("{:.3}", get(o) / get(r)));
+        println!("{label:58} {:>12} {:>12} {ratio:>12}", cell(reference), cell(ours));
     };
     println!("{:58} {:.1} ms", format!("{SERVICES} programs, raw posix_spawn loop"), floor / 1e3);
     row("500 services side by side, exec of PID 1 to the last exec", &|f| f.side_by_side / 1e3, "ms", 1);

@@ -175,7 +175,6 @@ impl Shell {
             exit_status: Some(i32::from(failed.exit_status)),
         })?;
         output.pid = Some(child.pid);
-        output.start_time = Some(child.start_time).filter(|ticks| *ticks != 0);
         let id = self.watch_exec(unit.clone(), child);
         Ok(if spec.wait_exec { Done::Waits(id) } else { Done::Next })
     }

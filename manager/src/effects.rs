@@ -12,6 +12,9 @@ pub(crate) fn stamp_path(unit: &UnitName) -> String {
     format!("/var/lib/systemd/timers/stamp-{}", unit.as_str())
 }
 
+/// Loading so many units at once leaves memory to give back.
+const MANY_UNITS: usize = 100;
+
 impl Shell {
     /// Do one thing.
     pub(crate) fn execute(&mut self, effect: Effect) {
@@ -58,6 +61,8 @@ impl Shell {
 
     fn load(&mut self, names: &[UnitName]) {
         let units = self.loader.borrow_mut().load(names);
+        // All their files are in memory at once.
+        self.trim |= units.len() >= MANY_UNITS;
         // Ahead of what waits: the step that asked goes on with the answer.
         self.pending.push_front(Event::Loaded(units));
     }

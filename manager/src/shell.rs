@@ -25,7 +25,6 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::time::Duration;
 
 /// What a descriptor in the reactor stands for.
@@ -93,6 +92,8 @@ pub(crate) struct Shell {
     pub history: crate::recovery::History,
     /// Something of the shell's own record changed.
     pub shell_dirty: bool,
+    /// Much memory was used for a moment.
+    pub trim: bool,
 }
 
 impl Shell {
@@ -111,6 +112,9 @@ impl Shell {
             self.arm_timers();
             if std::mem::take(&mut self.shell_dirty) {
                 self.record_shell();
+            }
+            if std::mem::take(&mut self.trim) {
+                runstead_os::sys::heap::trim();
             }
             ready.clear();
             let timeout = self.watch_timeout();
@@ -241,7 +245,6 @@ impl Shell {
             };
             // What it said before it ended counts first.
             self.read_notifications();
-            let cgroup = ended.cgroup.as_deref().map(|path| self.relative_cgroup(path).into());
             let pid = ended.pid;
             if self.generator_exited(pid, ended.exit) || self.history.silent == Some(pid) {
                 let _ = children::reap(pid);
@@ -249,8 +252,7 @@ impl Shell {
             }
             self.settle_exec(pid);
             self.look_at_tables(pid);
-            let comm = ended.comm.map(Rc::from);
-            self.step(Event::ProcessExited { pid, exit: ended.exit, cgroup, comm });
+            self.step(Event::ProcessExited { pid, exit: ended.exit });
             if let Err(error) = children::reap(pid) {
                 self.complain(3, &format!("cannot reap process {pid}: {error}"));
                 return;

@@ -354,6 +354,7 @@ fn assemble(
         inherited: Leftovers::default(),
         history,
         shell_dirty: true,
+        trim: false,
         options,
     };
     shell.engine.set_environment(shell.host.environment.clone());

@@ -1,6 +1,5 @@
 //! Ended children: looked at, then reaped (DESIGN 6: peeked, recorded, then reaped).
 use crate::error::{Attempt, OsError};
-use crate::process;
 use crate::sys::process::{Waited, Whom, wait};
 use runstead_core::engine::event::{Exit, Pid};
 
@@ -11,10 +10,6 @@ pub struct Ended {
     pub pid: Pid,
     /// How it ended.
     pub exit: Exit,
-    /// The cgroup it died in, as `/proc` tells it.
-    pub cgroup: Option<String>,
-    /// Its name.
-    pub comm: Option<String>,
 }
 
 /// Look at one child that ended, leaving it. The same one comes until it is reaped.
@@ -36,8 +31,7 @@ pub fn reap(pid: Pid) -> Result<Option<Exit>, OsError> {
 }
 
 fn describe(waited: Waited) -> Ended {
-    let pid = waited.pid;
-    Ended { pid, exit: exit_of(waited), cgroup: process::cgroup(pid).ok(), comm: process::comm(pid).ok() }
+    Ended { pid: waited.pid, exit: exit_of(waited) }
 }
 
 fn exit_of(waited: Waited) -> Exit {
@@ -75,8 +69,6 @@ mod tests {
         let pid = shell("exit 7");
         let ended = wait_for(pid);
         assert_eq!(ended.exit, Exit::Status(7));
-        assert_eq!(ended.comm.as_deref(), Some("sh"));
-        assert!(ended.cgroup.is_some_and(|cgroup| cgroup.starts_with('/')));
         assert_eq!(wait_for(pid).pid, pid, "it is still there");
         assert_eq!(reap(pid).expect("waitid"), Some(Exit::Status(7)));
         assert_eq!(reap(pid).expect("waitid"), None);

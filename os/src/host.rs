@@ -4,6 +4,7 @@ use crate::identity::Identity;
 use crate::mount::is_mount_point;
 use runstead_core::conditions::{HostFacts, PathTest, Pressure, Virtualization};
 use runstead_core::names::pattern;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -42,6 +43,8 @@ pub struct Host {
     kernel_release: String,
     host_name: String,
     os_release: BTreeMap<String, String>,
+    /// Our own bounding set: capabilities leave it before the first unit starts, and none comes back.
+    bounding_set: OnceCell<u64>,
 }
 
 impl Host {
@@ -178,10 +181,14 @@ impl HostFacts for Host {
     }
 
     fn bounding_set(&self) -> Result<u64, Errno> {
+        if let Some(&known) = self.bounding_set.get() {
+            return Ok(known);
+        }
         let text =
             fs::read_to_string("/proc/self/status").map_err(|error| errno_of(&error).raw_os_error())?;
         let bits = text.lines().find_map(|line| line.strip_prefix("CapBnd:"));
-        Ok(bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0))
+        let bits = bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0);
+        Ok(*self.bounding_set.get_or_init(|| bits))
     }
 
     fn ac_power(&self) -> Result<bool, Errno> {

@@ -378,7 +378,7 @@ impl World {
     fn exit(&mut self, pid: Pid, exit: Exit, span: Usec) {
         let Some(process) = self.processes.remove(&pid) else { return };
         let cgroup = process.cgroup.clone();
-        self.after(span, Event::ProcessExited { pid, exit, cgroup: cgroup.clone(), comm: None });
+        self.after(span, Event::ProcessExited { pid, exit });
         if let Some(cgroup) = cgroup
             && !self.processes.values().any(|other| other.cgroup.as_ref() == Some(&cgroup))
         {

@@ -133,7 +133,11 @@ impl Engine {
             Some(Value::Uint(NO_LIMIT)) => put("pids.max", "max".into()),
             Some(Value::Uint(tasks)) => put("pids.max", tasks.to_string()),
             Some(Value::Text(share)) => put("pids.max", share.to_string()),
-            _ if !is_slice && self.config.default_tasks_max != NO_LIMIT => {
+            // Where nobody can count tasks a default is nothing that a unit lacks.
+            _ if !is_slice
+                && self.config.default_tasks_max != NO_LIMIT
+                && self.config.controllers.iter().any(|one| &**one == "pids") =>
+            {
                 put("pids.max", self.config.default_tasks_max.to_string());
             }
             _ => {}

@@ -33,10 +33,6 @@ pub enum Event {
         pid: Pid,
         /// How it ended.
         exit: Exit,
-        /// The cgroup it died in, relative to the manager's root ("/system.slice/a.service"), when known.
-        cgroup: Option<Rc<str>>,
-        /// `CPUUsageNSec`-like data and peak memory are facts and are read separately.
-        comm: Option<Rc<str>>,
     },
     /// The last process of a cgroup that we watch has left it (relative path).
     CgroupEmpty(Rc<str>),
@@ -209,8 +205,6 @@ pub struct ChainOutput {
     pub pid: Option<Pid>,
     /// Its execve(2) failed, as a step that waited for it learnt: it is about to end.
     pub exec_failed: bool,
-    /// Start time of that process in clock ticks since boot (proc_pid_stat(5) field 22): guards against reused ids.
-    pub start_time: Option<u64>,
     /// How many processes a `Step::Kill` reached that are still alive.
     pub alive: u32,
     /// What a `Step::ReadPidFile` found: the PID, or the refusal in words (with file, component and owner).

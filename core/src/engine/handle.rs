@@ -22,7 +22,7 @@ impl Engine {
                     self.queues.begun.insert(id);
                 }
             }
-            Event::ProcessExited { pid, exit, .. } => self.process_exited(pid, exit),
+            Event::ProcessExited { pid, exit } => self.process_exited(pid, exit),
             Event::CgroupEmpty(path) => {
                 if let Some(&id) = self.cgroups.get(&path) {
                     machine::call::cgroup_empty(self.unit(id).unit_type(), self, id);

@@ -56,9 +56,10 @@ impl Engine {
         for alias in aliases(&unit, &self.unit(id).name.clone()) {
             self.adopt_alias(id, &alias);
         }
-        self.read_found(id, unit);
+        if self.read_found(id, unit) {
+            self.announce_unit(id);
+        }
         self.queues.collect.insert(id);
-        self.announce_unit(id);
     }
 
     /// The name asked for is an alias: the unit gets its primary name, or becomes part of the one that has it.
@@ -124,7 +125,8 @@ impl Engine {
         self.replace_queued(other, id);
     }
 
-    fn read_found(&mut self, id: UnitId, unit: LoadedUnit) {
+    /// Make the unit what its files say; whether they are others than before.
+    fn read_found(&mut self, id: UnitId, unit: LoadedUnit) -> bool {
         let (fragment, transient) = match &unit.found {
             Found::Fragment { file, transient, .. } => (Some(file), *transient),
             _ => (None, false),
@@ -132,7 +134,8 @@ impl Engine {
         let known = self.unit(id).load == LoadState::Loaded
             && matches!(unit.found, Found::Fragment { .. } | Found::NotFound);
         if known && self.is_unchanged(id, fragment, &unit.dropins) {
-            return self.directory_dependencies(id, &unit);
+            self.directory_dependencies(id, &unit);
+            return false;
         }
         self.drop_dependencies(id, Origins::SETTINGS);
         let before = self.unit(id).load;
@@ -165,6 +168,7 @@ impl Engine {
         if before == LoadState::Stub || before != self.unit(id).load {
             self.after_load(id);
         }
+        true
     }
 
     fn fail_load(&mut self, id: UnitId, state: LoadState, kind: FailureKind, text: String) {

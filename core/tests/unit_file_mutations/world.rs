@@ -111,7 +111,7 @@ impl World<'_> {
             {
                 self.events.push_back(Event::CgroupEmpty(cgroup.clone()));
             }
-            Event::ProcessExited { pid, exit: Exit::Status(0), cgroup, comm: None }
+            Event::ProcessExited { pid, exit: Exit::Status(0) }
         } else {
             let Some(wait) = self.next_deadline() else { return false };
             self.now = self.now.saturating_add(wait);

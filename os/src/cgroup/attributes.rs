@@ -43,7 +43,7 @@ impl Cgroups {
         if self.killed.contains(&*spec.path) {
             self.trim(&spec.path)?;
         }
-        self.create(&spec.path)?;
+        let new = self.create(&spec.path)?;
         let mut weakened = Vec::new();
         for (attribute, value) in &spec.attributes {
             let controller = attribute.split('.').next().unwrap_or_default();
@@ -61,7 +61,9 @@ impl Cgroups {
                 weakened.push((controller.to_string(), error.to_string()));
             }
         }
-        if spec.watch {
+        if spec.watch && new {
+            self.watch_new(&spec.path)?;
+        } else if spec.watch {
             self.watch(&spec.path, true)?;
         }
         Ok(weakened)

@@ -130,11 +130,19 @@ impl Cgroups {
     pub fn watch(&mut self, path: &str, on: bool) -> Result<(), OsError> {
         let Some(mut watch) = self.watch.take() else { return Ok(()) };
         let done = if on {
-            watch.add(self, path)
+            watch.add(self, path, false)
         } else {
             watch.remove(path);
             Ok(())
         };
+        self.watch = Some(watch);
+        done
+    }
+
+    /// Watch a cgroup that was just made: nothing can have happened in it.
+    pub(super) fn watch_new(&mut self, path: &str) -> Result<(), OsError> {
+        let Some(mut watch) = self.watch.take() else { return Ok(()) };
+        let done = watch.add(self, path, true);
         self.watch = Some(watch);
         done
     }

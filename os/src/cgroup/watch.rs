@@ -50,8 +50,9 @@ impl Watch {
         self.inotify.as_fd()
     }
 
-    /// Watch a cgroup that exists. One that is empty already stays silent until a process came and left.
-    pub fn add(&mut self, cgroups: &Cgroups, path: &str) -> Result<(), OsError> {
+    /// Watch a cgroup that exists; of one that is new nothing needs to be read. One that is empty already stays silent
+    /// until a process came and left.
+    pub fn add(&mut self, cgroups: &Cgroups, path: &str, new: bool) -> Result<(), OsError> {
         if self.by_path.contains_key(path) {
             return Ok(());
         }
@@ -69,8 +70,8 @@ impl Watch {
             path: Rc::clone(&path),
             events,
             memory,
-            oom_kills: cgroups.oom_kills(&path).unwrap_or(0),
-            frozen: cgroups.is_frozen(&path),
+            oom_kills: if new { 0 } else { cgroups.oom_kills(&path).unwrap_or(0) },
+            frozen: !new && cgroups.is_frozen(&path),
         };
         self.by_path.insert(path, watched);
         Ok(())

@@ -82,16 +82,15 @@ impl Loader {
     fn index(&mut self) {
         self.aliases.clear();
         self.drop_dirs.clear();
-        let mut known: BTreeMap<&str, ()> = BTreeMap::new();
         let is_search_dir = |path: &str| self.dirs.iter().any(|dir| dir.path == path);
         for (index, dir) in self.dirs.iter().enumerate() {
+            // Making a transient unit comes here: what is done for each file must be next to nothing.
             for (name, entry) in &dir.entries {
+                let Entry::Link(target) = entry else { continue };
                 // Only the first directory that has a name counts.
-                if known.insert(name, ()).is_some() {
-                    continue;
-                }
-                if let Entry::Link(target) = entry
-                    && let Some(target) = names::alias_target(&dir.path, name, target, is_search_dir)
+                let is_hidden = self.dirs[..index].iter().any(|before| before.entries.contains_key(name));
+                if let (false, Some(target)) =
+                    (is_hidden, names::alias_target(&dir.path, name, target, is_search_dir))
                 {
                     self.aliases.entry(target).or_default().push(name.clone());
                 }

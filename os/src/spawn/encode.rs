@@ -14,26 +14,47 @@ pub(super) struct Encoded {
     pub(super) data: Vec<u8>,
     /// Instruction that empties or fills the register which decides whether the child joins the cgroup itself.
     pub(super) join: usize,
+    /// Instruction that gives signals their default actions ([`reset_all_signals`]).
+    signals: Option<usize>,
 }
 
 /// Step number of what stands before the plan's first step.
 pub(super) const PROLOGUE: u16 = u16::MAX;
 
 /// Encode a plan. `layout` tells where the manager's descriptors are in the child; `None` when the plan is too big.
-pub(super) fn encode(plan: &Plan, layout: &FdLayout, unshare_files: bool) -> Option<Encoded> {
+/// `ignored` are the signals that the manager ignores: handlers a child does not inherit.
+pub(super) fn encode(
+    plan: &Plan,
+    layout: &FdLayout,
+    unshare_files: bool,
+    ignored: u64,
+) -> Option<Encoded> {
     let mut asm = Assembler::default();
     asm.begin(PROLOGUE, OnError::Fail(ExitStatus::Fds));
     layout.encode(&mut asm, unshare_files);
     let join = asm.code.len();
     asm.add(special::CLEAR, &[R(JOIN)]);
     asm.finish();
+    let mut signals = None;
     for (number, step) in plan.steps.iter().enumerate() {
         asm.begin(u16::try_from(number).ok()?, step.on_error);
-        encode_op(&mut asm, &step.op, plan, layout);
+        if let Op::ResetSignals { ignore_sigpipe } = step.op {
+            signals = Some(asm.code.len());
+            asm.add(special::RESET_SIGNALS, &[N(u64::from(ignore_sigpipe)), N(ignored)]);
+        } else {
+            encode_op(&mut asm, &step.op, plan, layout);
+        }
         asm.finish();
     }
     let fits = !asm.overflow && plan.steps.len() < usize::from(PROLOGUE);
-    fits.then_some(Encoded { code: asm.code, data: asm.data, join })
+    fits.then_some(Encoded { code: asm.code, data: asm.data, join, signals })
+}
+
+/// The child is made in a way that lets it inherit handlers: all signals get their default actions.
+pub(super) fn reset_all_signals(encoded: &mut Encoded) {
+    if let Some(instruction) = encoded.signals.and_then(|at| encoded.code.get_mut(at)) {
+        instruction.args[1] = u64::MAX;
+    }
 }
 
 /// Make the instruction at `join` put 0 into the register, so that the step which joins the cgroup runs.
@@ -48,9 +69,6 @@ fn encode_op(asm: &mut Assembler, op: &Op, plan: &Plan, layout: &FdLayout) {
         return;
     }
     match op {
-        Op::ResetSignals { ignore_sigpipe } => {
-            asm.add(special::RESET_SIGNALS, &[N(u64::from(*ignore_sigpipe))]);
-        }
         Op::Setsid => {
             asm.call(libc::SYS_setsid, &[]).fine[0] = libc::EPERM as u16;
         }

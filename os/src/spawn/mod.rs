@@ -13,11 +13,10 @@ mod fds;
 
 pub use clean_up::clean_up;
 
-use crate::process::start_time;
 pub use crate::sys::clone::How;
 use crate::sys::clone::{Made, clone_child};
 use crate::sys::program::Program;
-use encode::{PROLOGUE, enable_join, encode};
+use encode::{PROLOGUE, enable_join, encode, reset_all_signals};
 use fds::{FdLayout, duplicate, plan_fds};
 use runstead_core::plan::{ExitStatus, Plan};
 use rustix::fs::{Mode, OFlags, open};
@@ -71,8 +70,6 @@ pub struct Child {
     pub pid: i32,
     /// Its pidfd, unless the kernel has none (before 5.2).
     pub pidfd: Option<OwnedFd>,
-    /// Clock ticks after boot (proc_pid_stat(5)): with the PID it names the process. 0 when it is gone already.
-    pub start_time: u64,
     pipe: OwnedFd,
     /// Copies of what the child uses, while it may still share our descriptor table.
     held: RefCell<Vec<OwnedFd>>,
@@ -120,11 +117,13 @@ fn report_again(program: &Program) -> bool {
 pub struct Spawner {
     /// The best way to make a child that works here; learnt on the way.
     how: Cell<How>,
+    /// Signals that the manager ignores, once asked for.
+    ignored: Cell<Option<u64>>,
 }
 
 impl Default for Spawner {
     fn default() -> Self {
-        Spawner { how: Cell::new(How::IntoCgroup) }
+        Spawner::starting_with(How::IntoCgroup)
     }
 }
 
@@ -138,7 +137,14 @@ pub struct Options {
 impl Spawner {
     /// A spawner that tries this way first (what an earlier image of the manager learnt).
     pub fn starting_with(how: How) -> Self {
-        Spawner { how: Cell::new(how) }
+        Spawner { how: Cell::new(how), ignored: Cell::new(None) }
+    }
+
+    /// Which signals are ignored does not change any more once children are made.
+    fn ignored(&self) -> u64 {
+        let known = self.ignored.get().unwrap_or_else(crate::sys::signal::ignored);
+        self.ignored.set(Some(known));
+        known
     }
 
     /// Make the child. It fails here only when there is no child; what fails in the child comes by its exit status and
@@ -158,7 +164,7 @@ impl Spawner {
             }
         }
         let layout = FdLayout::new(plan, write_end.as_raw_fd(), copies);
-        let mut encoded = encode(plan, &layout, share).ok_or_else(|| no_child("fork", Errno::TOOBIG))?;
+        let mut encoded = encode(plan, &layout, share, self.ignored()).ok_or_else(|| no_child("fork", Errno::TOOBIG))?;
         if share {
             held.push(write_end);
         }
@@ -174,6 +180,9 @@ impl Spawner {
             let joins_itself = how != How::IntoCgroup && cgroup.is_some();
             if joins_itself {
                 enable_join(&mut encoded.code[encoded.join]);
+            }
+            if !how.clears_handlers() {
+                reset_all_signals(&mut encoded);
             }
             let program =
                 Program::new(&encoded.code, &encoded.data).map_err(|errno| no_child("fork", errno))?;
@@ -198,7 +207,6 @@ fn child_of(made: Made, plan: &Plan, pipe: OwnedFd, held: Vec<OwnedFd>, program:
     Child {
         pid: made.pid,
         pidfd: made.pidfd,
-        start_time: start_time(made.pid).unwrap_or(0),
         pipe,
         held: RefCell::new(held),
         program,

@@ -120,7 +120,7 @@ impl Machine<'_> {
 
     fn special(&mut self, i: &Instruction, a: [usize; 6]) -> isize {
         match i.op {
-            special::RESET_SIGNALS => reset_signals(a[0] != 0),
+            special::RESET_SIGNALS => reset_signals(a[0] != 0, a[1] as u64),
             special::WRITE_ALL => write_all(a[0], a[1], a[2]),
             special::FILL_PID => {
                 let pid = call(libc::SYS_getpid, [0; 6]);
@@ -256,9 +256,10 @@ fn stat(fd: usize) -> Option<libc::stat> {
 }
 
 /// Ignored dispositions survive execve, handlers do not: all become the default, and no signal stays blocked.
-fn reset_signals(ignore_sigpipe: bool) -> isize {
+fn reset_signals(ignore_sigpipe: bool, mask: u64) -> isize {
     for signal in 1..=64usize {
-        if signal == libc::SIGKILL as usize || signal == libc::SIGSTOP as usize {
+        let is_meant = mask >> (signal - 1) & 1 != 0 || signal == libc::SIGPIPE as usize;
+        if !is_meant || signal == libc::SIGKILL as usize || signal == libc::SIGSTOP as usize {
             continue;
         }
         let ignore = ignore_sigpipe && signal == libc::SIGPIPE as usize;

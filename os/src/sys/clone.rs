@@ -40,6 +40,13 @@ pub enum How {
     Fork,
 }
 
+impl How {
+    /// Whether the child begins without our signal handlers; what we ignore it ignores, too.
+    pub fn clears_handlers(self) -> bool {
+        matches!(self, How::IntoCgroup | How::Clone3)
+    }
+}
+
 /// A child that was made.
 #[derive(Debug)]
 pub struct Made {
@@ -61,6 +68,8 @@ pub fn clone_child(
 ) -> Result<Made, Errno> {
     let mut pidfd: i32 = -1;
     let files = if share_files { libc::CLONE_FILES as u64 } else { 0 };
+    // The child reads the program, which is a mapping of its own, and its stack.
+    let hidden = super::heap::hide();
     let result = match how {
         How::IntoCgroup | How::Clone3 => {
             let into = if how == How::IntoCgroup { cgroup } else { None };
@@ -91,6 +100,7 @@ pub fn clone_child(
     if result == 0 {
         child::run(program);
     }
+    drop(hidden);
     // SAFETY: the kernel stored a fresh descriptor there, close-on-exec, which nobody else owns.
     let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
     Ok(Made { pid: result as i32, pidfd, how })

@@ -42,7 +42,7 @@ pub enum Policy {
 pub mod special {
     /// Numbers from here on are not system calls.
     pub const FIRST: u32 = 0x8000_0000;
-    /// (ignore_sigpipe)
+    /// (ignore_sigpipe, bit set of signals): the default action, and none blocked.
     pub const RESET_SIGNALS: u32 = FIRST;
     /// (R fd, D bytes, length): write all.
     pub const WRITE_ALL: u32 = FIRST + 1;

@@ -48,6 +48,20 @@ pub fn set_mask(mask: SignalMask) -> Result<SignalMask, Errno> {
     if result < 0 { Err(last_errno()) } else { Ok(SignalMask(old)) }
 }
 
+/// The signals that this process ignores, as a bit set (`SigIgn` of proc_pid_status(5)).
+pub fn ignored() -> u64 {
+    (1..=64).fold(0, |set, signal| {
+        // The kernel's struct sigaction: handler, flags, restorer (where there is one), mask.
+        let mut action = [0usize; 4];
+        // SAFETY: nothing is set; the kernel writes its sigaction, which is not longer, and 8 is the size of its mask.
+        let result = unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, 0usize, action.as_mut_ptr(), 8usize)
+        };
+        let is_ignored = result == 0 && action[0] == libc::SIG_IGN;
+        set | u64::from(is_ignored) << (signal - 1)
+    })
+}
+
 /// A descriptor that delivers the signals of `mask`, non-blocking and close-on-exec.
 pub fn signalfd(mask: SignalMask) -> Result<OwnedFd, Errno> {
     let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
