@@ -45,7 +45,8 @@ fn bench(reference: bool, ours: bool) -> Result<()> {
 fn print(floor: f64, reference: Option<&Figures>, ours: Option<&Figures>) {
     println!("{:58} {:>12} {:>12} {:>12}", "", "reference", "ours", "ours/ref.");
     let row = |label: &str, get: &dyn Fn(&Figures) -> f64, unit: &str, digits: usize| {
-        let cell = |of: Option<&Figures>| of.map_or("-".to_owned(), |f| format!("{:.digits$} {unit}", get(f)));
+        let cell =
+            |of: Option<&Figures>| of.map_or("-".to_owned(), |f| format!("{:.digits$} {unit}", get(f)));
         let ratio = reference.zip(ours).map_or("-".to_owned(), |(r, o)| format!("{:.3}", get(o) / get(r)));
         println!("{label:58} {:>12} {:>12} {ratio:>12}", cell(reference), cell(ours));
     };

@@ -23,12 +23,7 @@ pub(super) const PROLOGUE: u16 = u16::MAX;
 
 /// Encode a plan. `layout` tells where the manager's descriptors are in the child; `None` when the plan is too big.
 /// `ignored` are the signals that the manager ignores: handlers a child does not inherit.
-pub(super) fn encode(
-    plan: &Plan,
-    layout: &FdLayout,
-    unshare_files: bool,
-    ignored: u64,
-) -> Option<Encoded> {
+pub(super) fn encode(plan: &Plan, layout: &FdLayout, unshare_files: bool, ignored: u64) -> Option<Encoded> {
     let mut asm = Assembler::default();
     asm.begin(PROLOGUE, OnError::Fail(ExitStatus::Fds));
     layout.encode(&mut asm, unshare_files);

@@ -164,7 +164,8 @@ impl Spawner {
             }
         }
         let layout = FdLayout::new(plan, write_end.as_raw_fd(), copies);
-        let mut encoded = encode(plan, &layout, share, self.ignored()).ok_or_else(|| no_child("fork", Errno::TOOBIG))?;
+        let mut encoded =
+            encode(plan, &layout, share, self.ignored()).ok_or_else(|| no_child("fork", Errno::TOOBIG))?;
         if share {
             held.push(write_end);
         }

@@ -54,9 +54,8 @@ pub fn ignored() -> u64 {
         // The kernel's struct sigaction: handler, flags, restorer (where there is one), mask.
         let mut action = [0usize; 4];
         // SAFETY: nothing is set; the kernel writes its sigaction, which is not longer, and 8 is the size of its mask.
-        let result = unsafe {
-            libc::syscall(libc::SYS_rt_sigaction, signal, 0usize, action.as_mut_ptr(), 8usize)
-        };
+        let result =
+            unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, 0usize, action.as_mut_ptr(), 8usize) };
         let is_ignored = result == 0 && action[0] == libc::SIG_IGN;
         set | u64::from(is_ignored) << (signal - 1)
     })
