@@ -33,7 +33,7 @@ struct UnitRecord {
     id: UnitId,
     name: UnitName,
     #[serde(default)]
-    aliases: BTreeSet<UnitName>,
+    aliases: Vec<UnitName>,
     kind: UnitKind,
     #[serde(default)]
     stamps: Stamps,

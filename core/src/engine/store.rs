@@ -111,7 +111,10 @@ impl Engine {
     /// Give a unit one more name that finds it.
     pub(crate) fn add_name(&mut self, id: UnitId, name: &UnitName) {
         self.store.names.insert(name.clone(), id);
-        self.unit_mut(id).aliases.insert(name.clone());
+        let aliases = &mut self.unit_mut(id).aliases;
+        if let Err(place) = aliases.binary_search(name) {
+            aliases.insert(place, name.clone());
+        }
     }
 
     /// Take a unit out of all maps (its dependencies must be gone).

@@ -2,12 +2,12 @@
 use super::clock::{Stamp, Usec};
 use super::effect::{Failure, JobId, UnitId};
 use super::event::ConditionVerdict;
-use crate::graph::{Dependency, Edge, Origins};
+use crate::graph::{Dependency, Edges, Origins};
 use crate::names::{UnitName, UnitType};
 use crate::settings::Settings;
 use crate::units::{ActiveState, LoadState, UnitKind};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// A file a unit was read from, with its modification time (microseconds): `NeedDaemonReload` compares these.
@@ -92,8 +92,8 @@ pub struct Unit {
     pub id: UnitId,
     /// The primary name (`Id`).
     pub name: UnitName,
-    /// All names, the primary one included.
-    pub aliases: BTreeSet<UnitName>,
+    /// All names, the primary one included, in order.
+    pub aliases: Vec<UnitName>,
     /// The type's own state.
     pub kind: UnitKind,
     /// `LoadState`.
@@ -109,7 +109,7 @@ pub struct Unit {
     /// Description given by the type when the file has none.
     pub default_description: Option<Rc<str>>,
     /// Dependencies of both directions, each with where it comes from.
-    pub deps: BTreeMap<(Dependency, UnitId), Edge>,
+    pub deps: Edges,
     /// Absolute paths of `RequiresMountsFor=` (true) and `WantsMountsFor=` (false), implied ones included.
     pub mounts_for: BTreeMap<Rc<str>, (bool, Origins)>,
     /// Its job, if any.
@@ -166,7 +166,7 @@ impl Unit {
         Unit {
             id,
             kind: UnitKind::new(name.kind()),
-            aliases: BTreeSet::from([name.clone()]),
+            aliases: vec![name.clone()],
             name,
             load: LoadState::Stub,
             load_error: None,
@@ -174,7 +174,7 @@ impl Unit {
             fragment: None,
             dropins: Vec::new(),
             default_description: None,
-            deps: BTreeMap::new(),
+            deps: Edges::default(),
             mounts_for: BTreeMap::new(),
             job: None,
             nop_job: None,
