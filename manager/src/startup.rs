@@ -570,7 +570,7 @@ impl Shell {
         self.read_mount_table();
         self.read_swap_table();
         for (pid, exit) in left.exits {
-            self.pending.push_back(Event::ProcessExited { pid, exit, cgroup: None, comm: None });
+            self.pending.push_back(Event::ProcessExited { pid, exit });
             self.persist.remove(&crate::persist::exit_key(pid));
         }
         if !self.engine.is_booted() {

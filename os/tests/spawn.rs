@@ -50,7 +50,6 @@ fn shell(name: &str, steps: Vec<Op>, script: &str, envp: Vec<Text>) -> Outcome {
     all.push(step(Op::Exec { paths: vec!["/nonexistent/sh".into(), "/bin/sh".into()], argv, envp }));
     let plan = Plan { steps: all, ..Plan::default() };
     let child = Spawner::default().spawn(&plan, Options::default()).unwrap();
-    assert!(child.start_time > 0);
     let (status, result) = wait(&child);
     let output = fs::read_to_string(&out).unwrap_or_default();
     fs::remove_dir_all(&dir).unwrap();
