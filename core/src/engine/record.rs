@@ -13,7 +13,7 @@ use crate::jobs::{Job, JobState};
 use crate::names::UnitName;
 use crate::units::{LoadState, UnitKind, machine};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Key of the manager's own record.
