@@ -169,8 +169,11 @@ impl Engine {
         irreversible: bool,
         ignore_order: bool,
     ) -> JobId {
-        let joins =
-            old.state == JobState::Running && kinds::may_join_late(kind) && kinds::covers(old.kind, kind);
+        // A service that waits between two runs (`RestartMode=direct`) still has the start job of the first: it runs anew.
+        let joins = old.state == JobState::Running
+            && kinds::may_join_late(kind)
+            && kinds::covers(old.kind, kind)
+            && !self.unit(old.unit).kind.awaits_restart();
         self.dirty_unit(old.unit);
         if let Some(job) = self.job_mut(old.id) {
             job.irreversible |= irreversible;

@@ -129,6 +129,10 @@ macro_rules! kinds {
             pub(crate) fn holds_nothing(&self) -> bool {
                 matches!(self.unit_type(), UnitType::Target | UnitType::Device | UnitType::Slice)
             }
+            /// A service between two runs that waits for the start job of the next.
+            pub(crate) fn awaits_restart(&self) -> bool {
+                matches!(self, UnitKind::Service(service) if service.awaits_restart())
+            }
             /// See [`Machine::processes`].
             pub fn processes(&self) -> (Option<Pid>, Option<Pid>) {
                 match self { $(UnitKind::$name(m) => m.processes()),* }

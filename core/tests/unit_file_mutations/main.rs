@@ -220,7 +220,7 @@ fn boot_batch(batch: &BTreeMap<UnitName, (usize, Vec<u8>)>, outcome: &mut Outcom
     let cases: Vec<String> = batch.values().map(|(case, _)| case.to_string()).collect();
     watch::begin(format!("the boot of cases {}", cases.join(" ")));
     let ended = guarded_boot(&all);
-    if ended == Ended::Up {
+    if matches!(ended, Ended::Up | Ended::Restarting) {
         return;
     }
     // Which of them is it?
@@ -228,7 +228,7 @@ fn boot_batch(batch: &BTreeMap<UnitName, (usize, Vec<u8>)>, outcome: &mut Outcom
     for (name, (case, bytes)) in batch {
         watch::begin(format!("the boot of case {case}"));
         let alone = guarded_boot(&BTreeMap::from([(name.clone(), bytes.as_slice())]));
-        if alone != Ended::Up {
+        if !matches!(alone, Ended::Up | Ended::Restarting) {
             let why = format!("{name} stops a boot: {alone:?}\n{}", shorten(bytes));
             outcome.failures.push((*case, why));
         }

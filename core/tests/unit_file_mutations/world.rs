@@ -1,6 +1,7 @@
 //! A small world for the engine: every chain succeeds, every process ends well a little later, no file but those given
 //! exists. A boot is good when `default.target`, which wants the given units, becomes active.
 
+use runstead_core::directives::ids;
 use runstead_core::engine::clock::{Clock, Now, Usec};
 use runstead_core::engine::effect::{Effect, Step};
 use runstead_core::engine::event::{
@@ -8,7 +9,7 @@ use runstead_core::engine::event::{
 };
 use runstead_core::engine::{Engine, ManagerConfig};
 use runstead_core::names::UnitName;
-use runstead_core::units::ActiveState;
+use runstead_core::units::{ActiveState, UnitKind};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -36,6 +37,9 @@ pub enum Ended {
     Up,
     /// The engine was told to end: power off and the like.
     Asked,
+    /// A unit asks to be restarted for ever while its start job waits (`RestartMode=direct`): what waits for it waits, as
+    /// it does on the reference.
+    Restarting,
     /// Nothing more happens, or no end comes; says where it stands.
     Stuck(String),
 }
@@ -84,10 +88,25 @@ pub fn boot(given: &BTreeMap<UnitName, &[u8]>) -> Ended {
             return Ended::Stuck(format!("nothing happens any more: {}", world.stand()));
         }
     }
+    if world.restarts_directly() {
+        return Ended::Restarting;
+    }
     Ended::Stuck(format!("no end after {MOST_EVENTS} events: {}", world.stand()))
 }
 
 impl World<'_> {
+    /// Whether a unit with a job is restarted again and again without its job coming to an end.
+    fn restarts_directly(&self) -> bool {
+        self.engine.jobs().any(|job| {
+            let unit = self.engine.unit(job.unit);
+            let restarts = match &unit.kind {
+                UnitKind::Service(service) => service.n_restarts,
+                _ => 0,
+            };
+            restarts > 100 && unit.settings.word(ids::RESTART_MODE) == "direct"
+        })
+    }
+
     fn state(&self, name: &UnitName) -> Option<ActiveState> {
         self.engine.find_unit(name).map(|unit| unit.active_state())
     }

@@ -380,6 +380,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// `RestartSec=` is over, and the start job of the next run has not begun.
+    pub fn awaits_restart(&self) -> bool {
+        self.state == State::AutoRestartQueued
+    }
+
     /// `MainPID`.
     pub fn main_pid(&self) -> Pid {
         self.main.map_or(0, |main| main.pid)
