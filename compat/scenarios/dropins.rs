@@ -149,5 +149,6 @@ pub const ALL: &[Scenario] = &[
             c.ctl("revert @@a.service")?;
             equal("reverted", &c.show("@@a.service", "CPUWeight")?, "[not set]")
         },
-    ),
+    )
+    .alone(),
 ];
