@@ -235,7 +235,7 @@ impl Facts for ShellFacts<'_> {
     }
 
     fn need_daemon_reload(&self, unit: &Unit) -> bool {
-        let names: Vec<UnitName> = unit.aliases.iter().cloned().collect();
+        let names: Vec<UnitName> = unit.aliases.to_vec();
         let fragment = unit.fragment.as_ref().map(|file| (&*file.path, file.mtime));
         let dropins: Vec<(&str, u64)> = unit.dropins.iter().map(|file| (&*file.path, file.mtime)).collect();
         self.0.loader.borrow_mut().is_outdated(&names, fragment, &dropins)
