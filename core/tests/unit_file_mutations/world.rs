@@ -5,7 +5,7 @@ use runstead_core::directives::ids;
 use runstead_core::engine::clock::{Clock, Now, Usec};
 use runstead_core::engine::effect::{Effect, Step};
 use runstead_core::engine::event::{
-    ChainOutput, ConditionVerdict, Event, Exit, Found, LoadedUnit, MountEntry, Pid, UnitFile,
+    ChainOutput, ConditionVerdict, Event, Exit, Found, LoadedUnit, MountEntry, Notify, Pid, UnitFile,
 };
 use runstead_core::engine::{Engine, ManagerConfig};
 use runstead_core::names::UnitName;
@@ -30,6 +30,9 @@ const TARGET: &str = "default.target";
 /// More events than the longest good boot has.
 const MOST_EVENTS: usize = 20_000;
 
+/// So often a notifying service ends before it is ready.
+const FAILURES: usize = 3;
+
 /// How a boot ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -52,6 +55,10 @@ struct World<'a> {
     now: Usec,
     next_pid: Pid,
     ended: bool,
+    /// How often processes of each unit were started.
+    starts: BTreeMap<UnitName, usize>,
+    /// What processes that just start will say.
+    ready: Vec<Event>,
     /// The last things that happened, for a boot that ends badly.
     trace: VecDeque<String>,
 }
@@ -66,6 +73,8 @@ pub fn boot(given: &BTreeMap<UnitName, &[u8]>) -> Ended {
         now: 1_000_000_000,
         next_pid: 100,
         ended: false,
+        starts: BTreeMap::new(),
+        ready: Vec::new(),
         trace: VecDeque::new(),
     };
     let root = MountEntry {
@@ -180,6 +189,7 @@ impl World<'_> {
             Effect::Chain { chain, steps, .. } => {
                 let output = self.chain(&steps);
                 self.events.push_back(Event::ChainDone { chain, result: Ok(output) });
+                self.events.extend(self.ready.drain(..));
             }
             Effect::RunGenerators => self.events.push_back(Event::GeneratorsDone),
             Effect::Exit(_) | Effect::Reexec => self.ended = true,
@@ -195,7 +205,16 @@ impl World<'_> {
                 Step::Spawn(spec) => {
                     self.next_pid += 1;
                     output.pid = Some(self.next_pid);
-                    self.running.push_back((self.next_pid, spec.cgroup.clone()));
+                    let starts = self.starts.entry(spec.unit.clone()).or_default();
+                    *starts += 1;
+                    // Who ends without a word at first works in the end: else it is started for ever, and each time
+                    // what is ordered behind it waits.
+                    if *starts > FAILURES && spec.settings.word(ids::SERVICE_TYPE).starts_with("notify") {
+                        let ready = Notify { pid: self.next_pid, ready: true, ..Notify::default() };
+                        self.ready.push(Event::Notify(Box::new(ready)));
+                    } else {
+                        self.running.push_back((self.next_pid, spec.cgroup.clone()));
+                    }
                 }
                 Step::ReadPidFile { .. } | Step::GuessMainPid { .. } => {
                     output.pid_file = Some(Err("there is none".into()));
