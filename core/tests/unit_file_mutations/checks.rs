@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// Reading one file and showing all its properties takes less; a pause of the machine is told from slowness by trying
 /// again. Each further [`PORTION`] of a file, up to a line of a mebibyte with each word wrong, may take as long again.
 const LONGEST: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1000 } else { 50 });
-const PORTION: usize = 256 << 10;
+const PORTION: usize = 64 << 10;
 const TRIES: usize = 5;
 const PATH: &str = "/etc/systemd/system/mutated";
 

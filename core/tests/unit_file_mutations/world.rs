@@ -209,7 +209,10 @@ impl World<'_> {
                     *starts += 1;
                     // Who ends without a word at first works in the end: else it is started for ever, and each time
                     // what is ordered behind it waits.
-                    if *starts > FAILURES && spec.settings.word(ids::SERVICE_TYPE).starts_with("notify") {
+                    if *starts > FAILURES
+                        && spec.is_main
+                        && spec.settings.word(ids::SERVICE_TYPE).starts_with("notify")
+                    {
                         let ready = Notify { pid: self.next_pid, ready: true, ..Notify::default() };
                         self.ready.push(Event::Notify(Box::new(ready)));
                     } else {
