@@ -82,6 +82,7 @@ const STEPS: &[Step] = &[
     full("sabotaged scenarios fail", 15, Action::Test("scenarios", REFERENCE, &["--sabotage"])),
     full("scenarios on runstead", 15, Action::Test("scenarios", OURS, &[])),
     full("100,000 damaged messages and notifications", 15, Action::Test("storm", OURS, &[])),
+    full("100 re-executions of PID 1 under load", 10, Action::Test("reexec", OURS, &[])),
     full("50 crashes of PID 1 under load, and a crash loop", 5, Action::Test("crashes", OURS, &[])),
 ];
 
