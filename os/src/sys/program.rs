@@ -6,7 +6,7 @@
 //! Instructions name data by offset, so that the buffer may lie anywhere. The child changes its own copy of the
 //! slots in place; nothing else is shared with it.
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -178,6 +178,13 @@ impl Program {
             std::ptr::copy_nonoverlapping(data.as_ptr(), at.add(code), data.len());
         }
         Ok(program)
+    }
+
+    /// Keep it out of children made from now on: its own child has it. Otherwise every child of a storm copies the
+    /// mappings of all that have not reached their execve(2) yet.
+    pub(super) fn hide(&self) {
+        // SAFETY: our own mapping; the advice concerns later children only. Without it these copy one mapping more.
+        let _ = unsafe { madvise(self.base, self.length, Advice::LinuxDontFork) };
     }
 
     pub(super) fn header(&self) -> &Header {
