@@ -15,7 +15,7 @@ pub use clean_up::clean_up;
 
 pub use crate::sys::clone::How;
 use crate::sys::clone::{Made, clone_child};
-use crate::sys::program::Program;
+use crate::sys::program::{Arena, Program};
 use encode::{PROLOGUE, enable_join, encode, reset_all_signals};
 use fds::{FdLayout, duplicate, plan_fds};
 use runstead_core::plan::{ExitStatus, Plan};
@@ -119,6 +119,8 @@ pub struct Spawner {
     how: Cell<How>,
     /// Signals that the manager ignores, once asked for.
     ignored: Cell<Option<u64>>,
+    /// Memory that it shares with children.
+    arena: RefCell<Arena>,
 }
 
 impl Default for Spawner {
@@ -137,7 +139,7 @@ pub struct Options {
 impl Spawner {
     /// A spawner that tries this way first (what an earlier image of the manager learnt).
     pub fn starting_with(how: How) -> Self {
-        Spawner { how: Cell::new(how), ignored: Cell::new(None) }
+        Spawner { how: Cell::new(how), ignored: Cell::new(None), arena: RefCell::default() }
     }
 
     /// Which signals are ignored does not change any more once children are made.
@@ -185,8 +187,8 @@ impl Spawner {
             if !how.clears_handlers() {
                 reset_all_signals(&mut encoded);
             }
-            let program =
-                Program::new(&encoded.code, &encoded.data).map_err(|errno| no_child("fork", errno))?;
+            let program = Program::new(&mut self.arena.borrow_mut(), &encoded.code, &encoded.data)
+                .map_err(|errno| no_child("fork", errno))?;
             match clone_child(&program, cgroup.as_ref().map(AsFd::as_fd), share, how) {
                 Ok(made) => return Ok(child_of(made, plan, pipe, held, program)),
                 Err(errno) if is_refusal(errno) && next_way(how).is_some() => {

@@ -101,7 +101,6 @@ pub fn clone_child(
         child::run(program);
     }
     drop(hidden);
-    program.hide();
     // SAFETY: the kernel stored a fresh descriptor there, close-on-exec, which nobody else owns.
     let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
     Ok(Made { pid: result as i32, pidfd, how })

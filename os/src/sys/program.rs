@@ -6,9 +6,10 @@
 //! Instructions name data by offset, so that the buffer may lie anywhere. The child changes its own copy of the
 //! slots in place; nothing else is shared with it.
 use rustix::io::Errno;
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
 /// How an argument of an [`Instruction`] is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,48 +144,95 @@ pub struct Report {
     pub weakened: Vec<(u16, i32)>,
 }
 
+/// How much shared memory is mapped at a time; a program that needs more gets a mapping of its own.
+const REGION: usize = 256 << 10;
+/// Programs begin on cache lines of their own.
+const ALIGN: usize = 64;
+
+/// Shared memory for the programs of several children.
+///
+/// Every mapping of the manager costs each child that it makes: with one for each program, the last of a hundred
+/// children made at once paid for ninety-nine.
+#[derive(Debug)]
+struct Region {
+    base: *mut c_void,
+    length: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone; the programs in it do not overlap.
+unsafe impl Send for Region {}
+// SAFETY: as above; the value itself only holds the mapping.
+unsafe impl Sync for Region {}
+
+impl Region {
+    fn new(length: usize) -> Result<Self, Errno> {
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a fresh anonymous mapping, at an address the kernel chooses.
+        let base = unsafe { mmap_anonymous(std::ptr::null_mut(), length, protection, MapFlags::SHARED)? };
+        Ok(Region { base, length })
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping; every program in it is gone. Children have their own mapping of it.
+        let _ = unsafe { munmap(self.base, self.length) };
+    }
+}
+
+/// Where the next programs go. A region lives as long as one of its programs.
+#[derive(Debug, Default)]
+pub struct Arena {
+    current: Weak<Region>,
+    used: usize,
+}
+
+impl Arena {
+    /// Room for `length` bytes that no living program uses: the region, and where in it.
+    fn take(&mut self, length: usize) -> Result<(Arc<Region>, usize), Errno> {
+        let length = length.checked_next_multiple_of(ALIGN).ok_or(Errno::NOMEM)?;
+        if let Some(region) = self.current.upgrade()
+            && length <= region.length - self.used
+        {
+            let at = self.used;
+            self.used += length;
+            return Ok((region, at));
+        }
+        let region = Arc::new(Region::new(length.max(REGION))?);
+        (self.current, self.used) = (Arc::downgrade(&region), length);
+        Ok((region, 0))
+    }
+}
+
 /// Shared memory that holds a program.
 #[derive(Debug)]
 pub struct Program {
     base: *mut c_void,
-    length: usize,
     count: usize,
+    /// Keeps the memory mapped.
+    _region: Arc<Region>,
 }
 
-// SAFETY: the mapping belongs to this value alone; it may be moved and dropped anywhere.
+// SAFETY: this part of the region belongs to this value alone; it may be moved and dropped anywhere.
 unsafe impl Send for Program {}
 
 impl Program {
-    /// Put instructions and data into fresh shared memory.
-    pub fn new(instructions: &[Instruction], data: &[u8]) -> Result<Self, Errno> {
+    /// Put instructions and data into shared memory.
+    pub fn new(arena: &mut Arena, instructions: &[Instruction], data: &[u8]) -> Result<Self, Errno> {
         let code = size_of_val(instructions);
-        let length = size_of::<Header>() + code + data.len();
-        // SAFETY: a fresh anonymous mapping, at an address the kernel chooses.
+        let (region, at) = arena.take(size_of::<Header>() + code + data.len())?;
+        // SAFETY: the arena gave room for header, code and data there, which nothing else uses and which is aligned
+        // for all of them; a header of zero bytes is valid atomics; instructions are plain data and the offset of
+        // the code keeps their alignment (the header's size is a multiple of 8).
         let base = unsafe {
-            mmap_anonymous(
-                std::ptr::null_mut(),
-                length,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED | MapFlags::POPULATE,
-            )?
-        };
-        let program = Program { base, length, count: instructions.len() };
-        // SAFETY: the mapping is long enough for header, code and data; the header is zero bytes, which are valid
-        // atomics; instructions are plain data and the offset of the code keeps their alignment (the header's size
-        // is a multiple of 8).
-        unsafe {
-            let at = base.cast::<u8>().add(size_of::<Header>());
+            let base = region.base.cast::<u8>().add(at);
+            std::ptr::write_bytes(base, 0, size_of::<Header>());
+            let at = base.add(size_of::<Header>());
             std::ptr::copy_nonoverlapping(instructions.as_ptr().cast::<u8>(), at, code);
             std::ptr::copy_nonoverlapping(data.as_ptr(), at.add(code), data.len());
-        }
-        Ok(program)
-    }
-
-    /// Keep it out of children made from now on: its own child has it. Otherwise every child of a storm copies the
-    /// mappings of all that have not reached their execve(2) yet.
-    pub(super) fn hide(&self) {
-        // SAFETY: our own mapping; the advice concerns later children only. Without it these copy one mapping more.
-        let _ = unsafe { madvise(self.base, self.length, Advice::LinuxDontFork) };
+            base.cast::<c_void>()
+        };
+        Ok(Program { base, count: instructions.len(), _region: region })
     }
 
     pub(super) fn header(&self) -> &Header {
@@ -227,9 +275,37 @@ impl Program {
     }
 }
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        // SAFETY: our own mapping; no reference into it outlives self. The child has its own mapping of it.
-        let _ = unsafe { munmap(self.base, self.length) };
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(arena: &mut Arena, byte: u8, length: usize) -> Program {
+        Program::new(arena, &[], &vec![byte; length]).expect("there is memory")
+    }
+
+    fn holds(program: &Program, byte: u8, length: usize) -> bool {
+        // SAFETY: the program was made with this much data.
+        unsafe { std::slice::from_raw_parts(program.data(), length) }.iter().all(|b| *b == byte)
+    }
+
+    #[test]
+    fn programs_share_a_region_and_do_not_overlap() {
+        let mut arena = Arena::default();
+        let (first, second) = (program(&mut arena, 1, 1000), program(&mut arena, 2, 1001));
+        assert!(Arc::ptr_eq(&first._region, &second._region));
+        let large = program(&mut arena, 3, 2 * REGION);
+        assert!(!Arc::ptr_eq(&first._region, &large._region));
+        assert!(holds(&first, 1, 1000) && holds(&second, 2, 1001) && holds(&large, 3, 2 * REGION));
+    }
+
+    #[test]
+    fn a_region_goes_with_its_last_program() {
+        let mut arena = Arena::default();
+        let (first, second) = (program(&mut arena, 1, 10), program(&mut arena, 2, 10));
+        drop(first);
+        assert!(holds(&second, 2, 10) && arena.current.upgrade().is_some());
+        drop(second);
+        assert!(arena.current.upgrade().is_none());
+        assert!(holds(&program(&mut arena, 3, 10), 3, 10));
     }
 }
