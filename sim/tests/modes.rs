@@ -328,6 +328,19 @@ fn a_reload_takes_new_settings_and_keeps_state() {
 }
 
 #[test]
+fn units_that_load_while_generators_run_do_not_end_a_reload() {
+    let mut world = World::with(&[("a.service", DAEMON), ("new.service", DAEMON)]);
+    world.start("a.service").unwrap();
+    world.file("a.service", &daemon("Description=New"));
+    world.post(Request::Reload);
+    // Its unit is loaded before the generators are done.
+    world.start("new.service").unwrap();
+    assert_eq!(world.unit("a.service").map(|unit| unit.description()), Some("New"));
+    assert_eq!(world.state("new.service"), "active");
+    assert_eq!(world.check_settled(), Ok(()));
+}
+
+#[test]
 fn a_new_image_goes_on_where_the_old_one_was() {
     let mut world = World::new(5);
     world.file("a.service", &oneshot("Requires=b.service\nAfter=b.service"));

@@ -28,7 +28,7 @@ impl Engine {
         if std::mem::take(&mut self.progress.restoring) {
             self.after_restore();
         }
-        if !std::mem::take(&mut self.progress.reloading) {
+        if self.progress.generating || !std::mem::take(&mut self.progress.reloading) {
             return;
         }
         let all: Vec<UnitId> = self.units().map(|unit| unit.id).collect();
@@ -248,17 +248,18 @@ impl Engine {
     pub(crate) fn begin_reload_all(&mut self, call: Option<super::effect::CallId>) {
         self.progress.reload_calls.extend(call);
         if !std::mem::replace(&mut self.progress.reloading, true) {
+            self.progress.generating = true;
             self.emit(Effect::Announce(Announcement::Reloading(true)));
             self.emit(Effect::RunGenerators);
         }
     }
 
-    /// Generators are done: ask for all units again.
+    /// Generators are done: ask for all units again, also those whose answer is on its way: it may be older.
     pub(crate) fn generators_done(&mut self) {
-        if !self.progress.reloading {
+        if !std::mem::take(&mut self.progress.generating) {
             return;
         }
-        let all: Vec<UnitId> = self.units().filter(|unit| !unit.loading).map(|unit| unit.id).collect();
+        let all: Vec<UnitId> = self.units().map(|unit| unit.id).collect();
         self.store.to_load.extend(all);
         if self.is_settled() {
             self.end_of_loading();

@@ -102,8 +102,11 @@ pub(crate) struct Progress {
     pub booted: bool,
     /// When it was done (monotonic).
     pub finished: Option<clock::Stamp>,
-    /// A `daemon-reload` is under way; these calls wait for its end.
+    /// A `daemon-reload` is under way.
     pub reloading: bool,
+    /// Its generators run: units that are read now may be read too early.
+    pub generating: bool,
+    /// These calls wait for the end of the reload.
     pub reload_calls: Vec<effect::CallId>,
     /// Records were restored, and the units' files are being read.
     pub restoring: bool,
