@@ -1,7 +1,7 @@
 //! Prints the table of budgets (DESIGN 10) for the reference and runstead, measured in one run on two CPUs.
 //!
 //! `cargo run --release -p runstead-bench [-- --reference-only | --ours-only]`. Needs root. The floor of the first row is a
-//! loop of posix_spawn in this program.
+//! loop of posix_spawn in this program. `--storm N` measures that row alone, N times, for a profiler.
 
 mod measure;
 mod raw;
@@ -18,7 +18,12 @@ const SERVICES: usize = 500;
 
 fn main() -> ExitCode {
     let asked = |option: &str| std::env::args().any(|a| a == option);
-    match bench(!asked("--ours-only"), !asked("--reference-only")) {
+    let storm = std::env::args().skip_while(|a| a != "--storm").nth(1).and_then(|n| n.parse().ok());
+    let outcome = match storm {
+        Some(times) => storms(times),
+        None => bench(!asked("--ours-only"), !asked("--reference-only")),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("bench: {why}");
@@ -27,12 +32,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn bench(reference: bool, ours: bool) -> Result<()> {
+/// Everything started from here on inherits it.
+fn two_cpus() -> Result<()> {
     let mut two = CpuSet::new();
     two.set(0);
     two.set(1);
-    // Everything started from here on inherits it.
-    sched_setaffinity(None, &two).map_err(Error::on("set the affinity to", "CPUs 0 and 1"))?;
+    sched_setaffinity(None, &two).map_err(Error::on("set the affinity to", "CPUs 0 and 1"))
+}
+
+fn storms(times: usize) -> Result<()> {
+    two_cpus()?;
+    let tree = root::debian13()?;
+    for _ in 0..times {
+        let floor = raw::side_by_side(SERVICES)?;
+        let took = measure::side_by_side(UnderTest::Ours, &tree)?;
+        println!("{:.1} ms, {:.2} x raw ({:.1} ms)", took / 1e3, took / floor, floor / 1e3);
+    }
+    Ok(())
+}
+
+fn bench(reference: bool, ours: bool) -> Result<()> {
+    two_cpus()?;
     let tree = root::debian13()?;
     let floor = raw::side_by_side(SERVICES)?;
     let figures = |wanted: bool, of| wanted.then(|| measure::all(of, &tree)).transpose();
