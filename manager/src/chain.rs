@@ -24,6 +24,9 @@ pub(crate) struct WaitingExec {
     chain: Option<Suspended>,
 }
 
+/// So many may wait for their turn in the loop.
+const UNSETTLED_EXECS: usize = 16;
+
 /// A chain in the middle.
 #[derive(Debug)]
 struct Suspended {
@@ -175,8 +178,23 @@ impl Shell {
             exit_status: Some(i32::from(failed.exit_status)),
         })?;
         output.pid = Some(child.pid);
+        self.settle_oldest_exec();
         let id = self.watch_exec(unit.clone(), child);
         Ok(if spec.wait_exec { Done::Waits(id) } else { Done::Next })
+    }
+
+    /// While many children are made, the oldest has executed its program long before its pipe is looked at; until then every
+    /// later child would get the descriptors that belong to it.
+    fn settle_oldest_exec(&mut self) {
+        if self.execs.len() < UNSETTLED_EXECS {
+            return;
+        }
+        // Where a chain waits the engine is to be told, which it is not in the middle of another chain.
+        if let Some((id, exec)) = self.execs.first_key_value()
+            && exec.chain.is_none()
+        {
+            self.exec_reported(*id);
+        }
     }
 
     /// Hear of the execve(2) of a child.

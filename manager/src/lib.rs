@@ -48,6 +48,7 @@ use std::process::ExitCode;
 pub fn run(options: Options) -> ExitCode {
     let user = options.user;
     runstead_os::sys::heap::keep_small();
+    runstead_os::sys::inherit::keep_from_children();
     match startup::start(options) {
         Ok(startup::Started::Whole(shell)) => shell.run(),
         Ok(startup::Started::Minimal(minimal)) => minimal.run(),

@@ -90,6 +90,7 @@ impl Generators {
             empty_directory(dir)?;
         }
         let mut running = Running { end: Some(Instant::now() + LIMIT), ..Running::default() };
+        let _whole = crate::sys::inherit::whole();
         for program in programs(&self.dirs) {
             let mut command = Command::new(&program);
             command
@@ -182,7 +183,10 @@ fn output_within(mut command: Command, limit: Duration) -> Option<Vec<u8>> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use std::io::Read as _;
     let end = Instant::now() + limit;
-    let mut child = command.stdout(Stdio::piped()).spawn().ok()?;
+    let mut child = {
+        let _whole = crate::sys::inherit::whole();
+        command.stdout(Stdio::piped()).spawn().ok()?
+    };
     let mut output = child.stdout.take()?;
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];

@@ -244,7 +244,7 @@ fn children_are_made_in_their_cgroup_by_every_way() {
         skip(&error.to_string());
         return;
     }
-    for how in [How::IntoCgroup, How::Clone3, How::Clone, How::Fork] {
+    for how in [How::IntoCgroup, How::Clone3, How::Clone] {
         let dir = scratch("cgroup");
         let out = dir.join("out").to_str().unwrap().to_owned();
         let mut plan = plan(&out, vec![Op::JoinCgroup], "cat /proc/self/cgroup", vec![]);
@@ -252,7 +252,6 @@ fn children_are_made_in_their_cgroup_by_every_way() {
         let spawner = Spawner::starting_with(how);
         let child = spawner.spawn(&plan, Options { open_fds: 5000 }).unwrap();
         assert_eq!(finish(&child).0, 0);
-        assert_eq!(child.pidfd.is_some(), how != How::Fork);
         let line = fs::read_to_string(&out).unwrap();
         assert!(line.contains(&format!("/runstead-steps-{}", std::process::id())), "{how:?}: {line}");
         fs::remove_dir_all(&dir).unwrap();

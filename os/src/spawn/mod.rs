@@ -14,7 +14,7 @@ mod fds;
 pub use clean_up::clean_up;
 
 pub use crate::sys::clone::How;
-use crate::sys::clone::{Made, clone_child};
+use crate::sys::clone::clone_child;
 use crate::sys::program::{Arena, Program};
 use encode::{PROLOGUE, enable_join, encode, reset_all_signals};
 use fds::{FdLayout, duplicate, plan_fds};
@@ -68,8 +68,6 @@ pub enum ExecResult {
 pub struct Child {
     /// Its PID.
     pub pid: i32,
-    /// Its pidfd, unless the kernel has none (before 5.2).
-    pub pidfd: Option<OwnedFd>,
     pipe: OwnedFd,
     /// Copies of what the child uses, while it may still share our descriptor table.
     held: RefCell<Vec<OwnedFd>>,
@@ -190,9 +188,9 @@ impl Spawner {
             let program = Program::new(&mut self.arena.borrow_mut(), &encoded.code, &encoded.data)
                 .map_err(|errno| no_child("fork", errno))?;
             match clone_child(&program, cgroup.as_ref().map(AsFd::as_fd), share, how) {
-                Ok(made) => return Ok(child_of(made, plan, pipe, held, program)),
-                Err(errno) if is_refusal(errno) && next_way(how).is_some() => {
-                    self.how.set(next_way(how).unwrap_or(How::Fork));
+                Ok(pid) => return Ok(child_of(pid, plan, pipe, held, program)),
+                Err(errno) if is_refusal(errno) && how != How::Clone => {
+                    self.how.set(if how == How::IntoCgroup { How::Clone3 } else { How::Clone });
                 }
                 Err(errno) if cgroup.is_some() && how == How::IntoCgroup => return Err(in_cgroup(errno)),
                 Err(errno) => return Err(no_child("fork", errno)),
@@ -206,10 +204,9 @@ impl Spawner {
     }
 }
 
-fn child_of(made: Made, plan: &Plan, pipe: OwnedFd, held: Vec<OwnedFd>, program: Program) -> Child {
+fn child_of(pid: i32, plan: &Plan, pipe: OwnedFd, held: Vec<OwnedFd>, program: Program) -> Child {
     Child {
-        pid: made.pid,
-        pidfd: made.pidfd,
+        pid,
         pipe,
         held: RefCell::new(held),
         program,
@@ -220,15 +217,6 @@ fn child_of(made: Made, plan: &Plan, pipe: OwnedFd, held: Vec<OwnedFd>, program:
 /// The kernel or a seccomp filter does not know this call or these flags.
 fn is_refusal(errno: Errno) -> bool {
     matches!(errno, Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG)
-}
-
-fn next_way(how: How) -> Option<How> {
-    match how {
-        How::IntoCgroup => Some(How::Clone3),
-        How::Clone3 => Some(How::Clone),
-        How::Clone => Some(How::Fork),
-        How::Fork => None,
-    }
 }
 
 fn no_child(setting: &'static str, errno: Errno) -> SpawnError {

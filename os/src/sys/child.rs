@@ -1,8 +1,8 @@
 //! The interpreter in a spawned child: raw system calls only, no allocation, no libc state, no panics.
 //!
-//! It runs in a copy of the manager's address space between clone and execve; other threads of the manager (there
-//! are none but in tests) may have held any lock.
-use super::program::{Header, Instruction, Kind, Policy, Program, REGISTERS, WEAKENED, special};
+//! Between clone and execve it has the manager's code, its own program and an empty stack, but neither heap nor thread-local
+//! memory ([`super::inherit`]); other threads of the manager (there are none but in tests) may have held any lock.
+use super::program::{Header, Instruction, Kind, Parts, Policy, REGISTERS, WEAKENED, special};
 use super::raw::{errno_of, syscall};
 use std::sync::atomic::Ordering;
 
@@ -14,12 +14,11 @@ struct Machine<'a> {
     registers: [i64; REGISTERS],
 }
 
-/// Run the program; ends in execve or `exit_group`.
-pub fn run(program: &Program) -> ! {
-    // SAFETY: the code lies in the mapping, `count` long, and nobody writes it.
-    let code = unsafe { std::slice::from_raw_parts(program.code(), program.count()) };
-    let mut machine =
-        Machine { header: program.header(), code, data: program.data(), registers: [-1; REGISTERS] };
+/// Run the program at this address; ends in execve or `exit_group`.
+pub extern "C" fn run(address: usize) -> ! {
+    // SAFETY: the manager made the program there and this child for it; the child lives for this function.
+    let Parts { header, code, data } = unsafe { Parts::at(address) };
+    let mut machine = Machine { header, code, data, registers: [-1; REGISTERS] };
     let mut at = 0usize;
     while let Some(instruction) = machine.code.get(at) {
         let instruction = *instruction;

@@ -1,9 +1,12 @@
-//! Making a child: clone3(2) with a pidfd, into a cgroup, with signal handlers cleared; and what older kernels have.
-use super::child;
+//! Making a child: clone3(2) into a cgroup, with signal handlers cleared; and what older kernels have.
+//!
+//! The child runs on a stack of its own, which is empty: the manager never touches it.
 use super::program::Program;
-use super::raw::{errno_of, syscall};
+use super::raw::{errno_of, syscall_clone};
+use super::{child, last_errno};
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::OnceLock;
 
 /// `struct clone_args` of clone3(2), as of Linux 5.7.
 #[repr(C)]
@@ -34,10 +37,8 @@ pub enum How {
     IntoCgroup,
     /// clone3 without the cgroup (Linux 5.5).
     Clone3,
-    /// clone with a pidfd (Linux 5.2).
-    Clone,
     /// What fork(2) does.
-    Fork,
+    Clone,
 }
 
 impl How {
@@ -47,63 +48,70 @@ impl How {
     }
 }
 
-/// A child that was made.
-#[derive(Debug)]
-pub struct Made {
-    /// Its PID.
-    pub pid: i32,
-    /// Its pidfd, where the kernel gives one.
-    pub pidfd: Option<OwnedFd>,
-    /// Which way worked.
-    pub how: How,
+/// Room for the child: the deepest tree that it walks needs a third of this.
+const STACK: usize = 256 << 10;
+
+/// The stack of all children: each has a copy of it, which is empty when it begins. Its lowest address.
+fn stack() -> Result<usize, Errno> {
+    static BASE: OnceLock<usize> = OnceLock::new();
+    if let Some(base) = BASE.get() {
+        return Ok(*base);
+    }
+    let guard = rustix::param::page_size();
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
+    // SAFETY: a new mapping wherever the kernel likes; it is never unmapped.
+    let base = unsafe { libc::mmap(std::ptr::null_mut(), guard + STACK, libc::PROT_NONE, flags, -1, 0) };
+    if base == libc::MAP_FAILED {
+        return Err(last_errno());
+    }
+    // SAFETY: inside the mapping just made.
+    let stack = unsafe { base.byte_add(guard) };
+    // SAFETY: as above; the lowest page stays without access.
+    super::check(unsafe { libc::mprotect(stack, STACK, libc::PROT_READ | libc::PROT_WRITE) })?;
+    Ok(*BASE.get_or_init(|| stack as usize))
 }
 
-/// Make a child that runs the program and nothing else. `share_files` lets it begin with our descriptor table
+/// Make a child that runs the program and nothing else; its PID. `share_files` lets it begin with our descriptor table
 /// (the program must unshare it first). Without `cgroup` the child stays in ours until the program moves it.
 pub fn clone_child(
     program: &Program,
     cgroup: Option<BorrowedFd<'_>>,
     share_files: bool,
     how: How,
-) -> Result<Made, Errno> {
-    let mut pidfd: i32 = -1;
+) -> Result<i32, Errno> {
     let files = if share_files { libc::CLONE_FILES as u64 } else { 0 };
-    // The child reads the program, which is a mapping of its own, and its stack.
-    let hidden = super::heap::hide();
+    let stack = stack()?;
+    super::inherit::refresh();
+    let begin = program.address();
     let result = match how {
         How::IntoCgroup | How::Clone3 => {
             let into = if how == How::IntoCgroup { cgroup } else { None };
             let args = CloneArgs {
-                flags: libc::CLONE_PIDFD as u64
-                    | CLONE_CLEAR_SIGHAND
-                    | files
-                    | if into.is_some() { CLONE_INTO_CGROUP } else { 0 },
-                pidfd: (&raw mut pidfd) as u64,
+                flags: CLONE_CLEAR_SIGHAND | files | if into.is_some() { CLONE_INTO_CGROUP } else { 0 },
                 exit_signal: libc::SIGCHLD as u64,
+                stack: stack as u64,
+                stack_size: STACK as u64,
                 cgroup: into.map_or(0, |fd| fd.as_raw_fd() as u64),
                 ..CloneArgs::default()
             };
             let size = if into.is_some() { size_of::<CloneArgs>() } else { SIZE_V0 };
-            // SAFETY: without CLONE_VM the child runs on its own copy of this stack; it calls only `child::run`.
-            unsafe { syscall(libc::SYS_clone3 as usize, [(&raw const args) as usize, size, 0, 0, 0, 0]) }
+            let args = [(&raw const args) as usize, size, 0, 0, 0];
+            // SAFETY: without CLONE_VM the child has a copy of the stack, which nobody uses here; `child::run` uses
+            // that, the program and code.
+            unsafe { syscall_clone(libc::SYS_clone3 as usize, args, child::run, begin) }
         }
-        How::Clone | How::Fork => {
-            let wants_pidfd = if how == How::Clone { libc::CLONE_PIDFD as u64 } else { 0 };
-            let flags = (wants_pidfd | files | libc::SIGCHLD as u64) as usize;
-            // SAFETY: as above; a null stack means a copy of ours. The third argument receives the pidfd.
-            unsafe { syscall(libc::SYS_clone as usize, [flags, 0, (&raw mut pidfd) as usize, 0, 0, 0]) }
+        How::Clone => {
+            let flags = (files | libc::SIGCHLD as u64) as usize;
+            // SAFETY: as above.
+            unsafe {
+                syscall_clone(libc::SYS_clone as usize, [flags, stack + STACK, 0, 0, 0], child::run, begin)
+            }
         }
     };
-    if let Some(errno) = errno_of(result) {
-        return Err(Errno::from_raw_os_error(errno));
+    match errno_of(result) {
+        Some(errno) => Err(Errno::from_raw_os_error(errno)),
+        None => Ok(result as i32),
     }
-    if result == 0 {
-        child::run(program);
-    }
-    drop(hidden);
-    // SAFETY: the kernel stored a fresh descriptor there, close-on-exec, which nobody else owns.
-    let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
-    Ok(Made { pid: result as i32, pidfd, how })
 }
 
 /// A copy of a descriptor known by number only, close-on-exec. A number that is not open gives `EBADF`.

@@ -7,6 +7,7 @@ pub mod clone;
 pub mod crash;
 pub mod crc32c;
 pub mod heap;
+pub mod inherit;
 pub mod mount;
 pub mod namespaces;
 pub mod power;

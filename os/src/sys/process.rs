@@ -97,6 +97,7 @@ pub fn has_capability(capability: u32) -> bool {
 /// Run something that may block in a forked child, which ends with the status returned. The child has only this
 /// thread; it must not wait for locks of others, so callers are single-threaded or the work makes system calls only.
 pub fn offload(work: impl FnOnce() -> i32) -> Result<i32, Errno> {
+    let _whole = super::inherit::whole();
     // SAFETY: fork(2) has no preconditions; the child runs `work` and leaves with _exit, so nothing of the parent's
     // is dropped or flushed twice.
     let pid = check(unsafe { libc::fork() })?;

@@ -133,6 +133,8 @@ pub struct Header {
     pub weakened: AtomicU32,
     /// `step << 16 | errno`.
     pub list: [AtomicU32; WEAKENED],
+    /// How many instructions follow.
+    count: usize,
 }
 
 /// What the child said of itself.
@@ -171,6 +173,12 @@ impl Region {
         let base = unsafe { mmap_anonymous(std::ptr::null_mut(), length, protection, MapFlags::SHARED)? };
         Ok(Region { base, length })
     }
+
+    /// The children whose programs are here have begun; others do not need it.
+    fn keep_from_children(&self) {
+        // SAFETY: our own mapping; what this says concerns children that are made from now on. A refusal costs time only.
+        let _ = unsafe { libc::madvise(self.base, self.length, libc::MADV_DONTFORK) };
+    }
 }
 
 impl Drop for Region {
@@ -198,9 +206,37 @@ impl Arena {
             self.used += length;
             return Ok((region, at));
         }
+        if let Some(full) = self.current.upgrade() {
+            full.keep_from_children();
+        }
         let region = Arc::new(Region::new(length.max(REGION))?);
         (self.current, self.used) = (Arc::downgrade(&region), length);
         Ok((region, 0))
+    }
+}
+
+/// What a program consists of.
+pub(super) struct Parts<'a> {
+    pub(super) header: &'a Header,
+    pub(super) code: &'a [Instruction],
+    pub(super) data: *mut u8,
+}
+
+impl Parts<'_> {
+    /// # Safety
+    /// A program begins at this address, and lives longer than what is returned.
+    pub(super) unsafe fn at<'a>(address: usize) -> Parts<'a> {
+        // SAFETY: the program begins with a header, whose atomics may be shared with the child; behind it are as many
+        // instructions as it says, which nobody writes, and then the data (or the end, when there is none).
+        unsafe {
+            let header = &*(address as *const Header);
+            let code = (address as *const Header).add(1).cast::<Instruction>();
+            Parts {
+                header,
+                code: std::slice::from_raw_parts(code, header.count),
+                data: code.add(header.count).cast_mut().cast::<u8>(),
+            }
+        }
     }
 }
 
@@ -208,7 +244,6 @@ impl Arena {
 #[derive(Debug)]
 pub struct Program {
     base: *mut c_void,
-    count: usize,
     /// Keeps the memory mapped.
     _region: Arc<Region>,
 }
@@ -227,36 +262,28 @@ impl Program {
         let base = unsafe {
             let base = region.base.cast::<u8>().add(at);
             std::ptr::write_bytes(base, 0, size_of::<Header>());
+            (*base.cast::<Header>()).count = instructions.len();
             let at = base.add(size_of::<Header>());
             std::ptr::copy_nonoverlapping(instructions.as_ptr().cast::<u8>(), at, code);
             std::ptr::copy_nonoverlapping(data.as_ptr(), at.add(code), data.len());
             base.cast::<c_void>()
         };
-        Ok(Program { base, count: instructions.len(), _region: region })
+        Ok(Program { base, _region: region })
     }
 
-    pub(super) fn header(&self) -> &Header {
-        // SAFETY: the mapping begins with a header and lives as long as self; atomics may be shared with the child.
-        unsafe { &*self.base.cast::<Header>() }
+    /// Where it is, here and in the child.
+    pub(super) fn address(&self) -> usize {
+        self.base as usize
     }
 
-    pub(super) fn code(&self) -> *const Instruction {
-        // SAFETY: behind the header, inside the mapping.
-        unsafe { self.base.cast::<u8>().add(size_of::<Header>()).cast::<Instruction>() }
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.count
-    }
-
-    pub(super) fn data(&self) -> *mut u8 {
-        // SAFETY: behind the code, inside the mapping (or one past its end when there is no data).
-        unsafe { self.code().add(self.count).cast_mut().cast::<u8>() }
+    fn parts(&self) -> Parts<'_> {
+        // SAFETY: a program begins there, and lives as long as self.
+        unsafe { Parts::at(self.address()) }
     }
 
     /// What the child reported so far.
     pub fn report(&self) -> Report {
-        let header = self.header();
+        let header = self.parts().header;
         let failed = match header.failed.load(Ordering::Acquire) {
             0 => None,
             step => Some((
@@ -285,7 +312,7 @@ mod tests {
 
     fn holds(program: &Program, byte: u8, length: usize) -> bool {
         // SAFETY: the program was made with this much data.
-        unsafe { std::slice::from_raw_parts(program.data(), length) }.iter().all(|b| *b == byte)
+        unsafe { std::slice::from_raw_parts(program.parts().data, length) }.iter().all(|b| *b == byte)
     }
 
     #[test]
