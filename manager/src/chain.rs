@@ -106,7 +106,7 @@ impl Shell {
             Step::Spawn(spec) => return self.spawn(unit, &spec, output),
             Step::OpenSocket(spec) => self.open_socket(&spec, output)?,
             Step::Attach { cgroup, pids } => {
-                if let Some(cgroups) = &self.cgroups {
+                if let Some(cgroups) = &mut self.cgroups {
                     cgroups.attach(&cgroup, &pids).map_err(os_error)?;
                 }
             }

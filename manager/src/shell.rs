@@ -94,6 +94,8 @@ pub(crate) struct Shell {
     pub shell_dirty: bool,
     /// Much memory was used for a moment.
     pub trim: bool,
+    /// Who moves us to our own cgroup, until that is done.
+    pub entering: Option<runstead_os::cgroup::Entering>,
 }
 
 impl Shell {
@@ -155,6 +157,8 @@ impl Shell {
         if let Some(chain) = answered {
             self.persist.forget_chain(chain);
         }
+        // Children that are made on the way would copy what is not executed yet.
+        runstead_os::sys::inherit::hide_block(&effects);
         for effect in effects {
             self.execute(effect);
         }
@@ -252,12 +256,20 @@ impl Shell {
             }
             self.settle_exec(pid);
             self.look_at_tables(pid);
+            let cgroup = self.cgroup_of(pid);
+            if let Some(cgroup) = cgroup.as_deref().filter(|_| ended.exit.is_kill()) {
+                self.look_for_oom(cgroup);
+            }
             self.step(Event::ProcessExited { pid, exit: ended.exit });
             if let Err(error) = children::reap(pid) {
                 self.complain(3, &format!("cannot reap process {pid}: {error}"));
                 return;
             }
             self.run_pending();
+            if let Some(cgroup) = cgroup {
+                self.look_at_cgroup(&cgroup);
+                self.run_pending();
+            }
         }
     }
 

@@ -22,7 +22,7 @@ use runstead_core::names::{Specifiers, UnitName, UnitType};
 use runstead_core::plan::{Kernel, Prefixes, UserFacts};
 use runstead_core::settings::Settings;
 use runstead_core::unitfile::{self, UnitFiles};
-use runstead_os::cgroup::Cgroups;
+use runstead_os::cgroup::{Cgroups, Entering};
 use runstead_os::generators::{self, Generators};
 use runstead_os::host::Host;
 use runstead_os::identity::{self, Identity};
@@ -296,7 +296,7 @@ fn assemble(
 ) -> Result<Shell, StartError> {
     let resumed = !inherited.sockets.is_empty();
     let mut persist = Persist::new(log);
-    let cgroups = find_cgroups(resumed);
+    let (cgroups, entering) = find_cgroups(resumed).unzip();
     if let Some(cgroups) = &cgroups {
         host.host.controllers = cgroups.controllers().map(str::to_owned).collect();
         host.host.cgroup_root = Some(cgroups.absolute("/"));
@@ -355,6 +355,7 @@ fn assemble(
         history,
         shell_dirty: true,
         trim: false,
+        entering: entering.flatten(),
         options,
     };
     shell.engine.set_environment(shell.host.environment.clone());
@@ -364,12 +365,10 @@ fn assemble(
     Ok(shell)
 }
 
-fn find_cgroups(resumed: bool) -> Option<Cgroups> {
+fn find_cgroups(resumed: bool) -> Option<(Cgroups, Option<Entering>)> {
     let mut cgroups = Cgroups::find().ok()?;
-    if !resumed && cgroups.enter_init_scope().is_err() {
-        return None;
-    }
-    Some(cgroups)
+    let entering = if resumed { None } else { Some(cgroups.enter_init_scope().ok()?) };
+    Some((cgroups, entering))
 }
 
 fn set_up_log(log: &mut Log, options: &Options, inherited: &Inherited) {
@@ -464,6 +463,7 @@ impl Shell {
             self.complain(4, &format!("generator {failure}"));
         }
         self.host.stamps.generators_finish = stamp();
+        self.settle_own_cgroup();
         self.loader.borrow_mut().refresh();
         self.read_mount_table();
         self.read_swap_table();
@@ -471,6 +471,21 @@ impl Shell {
         let target = UnitName::parse(target).or_else(|_| UnitName::parse("default.target"))?;
         self.pending.push_back(Event::Boot { target });
         Ok(())
+    }
+
+    /// Before the first cgroup is made we must be out of the root: one with processes may not have children with controllers.
+    fn settle_own_cgroup(&mut self) {
+        let Some((cgroups, entering)) = self.cgroups.as_mut().zip(self.entering.take()) else { return };
+        let Err(error) = cgroups.entered_init_scope(entering) else { return };
+        self.complain(4, &format!("processes are not kept in control groups: {error}"));
+        if let Some(watch) = self.cgroups.as_ref().and_then(Cgroups::watch_fd) {
+            self.reactor.remove(watch);
+        }
+        self.cgroups = None;
+        self.host.host.controllers.clear();
+        self.host.host.cgroup_root = None;
+        self.engine.config.cgroups = false;
+        self.engine.config.controllers.clear();
     }
 
     /// The generators of this manager, and what they are told (systemd.generator(7)).

@@ -142,6 +142,14 @@ pub enum Exit {
     Unknown,
 }
 
+impl Exit {
+    /// Whether `SIGKILL` ended it, as the OOM killer does.
+    pub fn is_kill(self) -> bool {
+        const SIGKILL: i32 = 9;
+        matches!(self, Exit::Killed(SIGKILL))
+    }
+}
+
 /// One unit as the shell found it on disk.
 #[derive(Debug, Clone)]
 pub struct LoadedUnit {

@@ -93,7 +93,7 @@ impl Cgroups {
     }
 }
 
-fn file(path: &str, attribute: &str) -> Result<String, OsError> {
+pub(super) fn file(path: &str, attribute: &str) -> Result<String, OsError> {
     if attribute.contains('/') || attribute.is_empty() {
         return Err(OsError::new("use attribute", attribute, Errno::INVAL));
     }

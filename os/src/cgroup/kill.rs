@@ -116,7 +116,7 @@ mod tests {
     use runstead_core::engine::effect::KillSpec;
     use std::process::{Child, Command};
 
-    fn sleeper(scratch: &Scratch, path: &str) -> Child {
+    fn sleeper(scratch: &mut Scratch, path: &str) -> Child {
         let child = Command::new("sleep").arg("1000").spawn().expect("sleep");
         scratch.0.attach(path, &[child.id().cast_signed()]).expect("attach");
         child
@@ -143,9 +143,9 @@ mod tests {
         use std::os::unix::process::ExitStatusExt;
         let mut scratch = Scratch::new("kill");
         scratch.0.create("/a.service/sub").expect("mkdir");
-        let mut one = sleeper(&scratch, "/a.service");
-        let mut two = sleeper(&scratch, "/a.service/sub");
-        let mut main = sleeper(&scratch, "/a.service");
+        let mut one = sleeper(&mut scratch, "/a.service");
+        let mut two = sleeper(&mut scratch, "/a.service/sub");
+        let mut main = sleeper(&mut scratch, "/a.service");
         let mut request = spec("/a.service", libc::SIGTERM);
         request.spare = vec![two.id().cast_signed()];
         request.main = Some(main.id().cast_signed());

@@ -6,6 +6,7 @@ mod attributes;
 mod kill;
 mod watch;
 
+use attributes::file;
 pub use kill::signal_one;
 pub use watch::{Change, Watch};
 
@@ -14,10 +15,16 @@ use crate::process;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::{WaitOptions, waitpid};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where PID 1 itself lives below its root, since a cgroup with children may not hold processes.
 pub const INIT_SCOPE: &str = "/init.scope";
+
+/// The child that moves us.
+#[derive(Debug)]
+#[must_use]
+pub struct Entering(i32);
 
 /// How deep a tree is followed: deeper ones are made by somebody who wants to exhaust us.
 const DEPTH_MAX: usize = 64;
@@ -139,6 +146,22 @@ impl Cgroups {
         done
     }
 
+    /// Whether the OOM killer killed in a watched cgroup since this, or [`Cgroups::changes`], last told.
+    pub fn oom_killed(&mut self, path: &str) -> bool {
+        let Some(mut watch) = self.watch.take() else { return false };
+        let killed = watch.oom_killed(self, path);
+        self.watch = Some(watch);
+        killed
+    }
+
+    /// A child of ours in this cgroup ended: what is to be told of the cgroup.
+    pub fn process_ended(&mut self, path: &str) -> Result<Vec<Change>, OsError> {
+        let Some(mut watch) = self.watch.take() else { return Ok(Vec::new()) };
+        let changes = watch.process_ended(self, path);
+        self.watch = Some(watch);
+        changes
+    }
+
     /// Watch a cgroup that was just made: nothing can have happened in it.
     pub(super) fn watch_new(&mut self, path: &str) -> Result<(), OsError> {
         let Some(mut watch) = self.watch.take() else { return Ok(()) };
@@ -147,10 +170,28 @@ impl Cgroups {
         done
     }
 
-    /// Move ourselves, and whatever else sits in the root, into [`INIT_SCOPE`].
-    pub fn enter_init_scope(&mut self) -> Result<(), OsError> {
+    /// Begin to move ourselves into [`INIT_SCOPE`]: a throw-away child does it, since the kernel lets who moves a process wait
+    /// for many milliseconds. [`Cgroups::entered_init_scope`] waits for it.
+    pub fn enter_init_scope(&mut self) -> Result<Entering, OsError> {
         self.create(INIT_SCOPE)?;
-        self.write(INIT_SCOPE, "cgroup.procs", "0")?;
+        let (name, flags) = (file(INIT_SCOPE, "cgroup.procs")?, OFlags::WRONLY | OFlags::CLOEXEC);
+        let procs = rustix::fs::openat(&self.dir, &name, flags, Mode::empty()).attempt("open", &name)?;
+        let own = std::process::id().to_string();
+        let helper = crate::sys::process::offload(move || {
+            i32::from(rustix::io::write(&procs, own.as_bytes()).is_err())
+        });
+        helper.map(Entering).attempt("fork to enter", INIT_SCOPE)
+    }
+
+    /// Wait until we are there, and move whatever else sits in the root.
+    pub fn entered_init_scope(&mut self, entering: Entering) -> Result<(), OsError> {
+        let helper = rustix::process::Pid::from_raw(entering.0);
+        let status = rustix::io::retry_on_intr(|| waitpid(helper, WaitOptions::empty()))
+            .attempt("wait for", "helper")?;
+        if status.is_none_or(|(_, status)| status.exit_status() != Some(0)) {
+            // Ourselves, to know why not.
+            self.write(INIT_SCOPE, "cgroup.procs", "0")?;
+        }
         for pid in self.pids("/")? {
             // Kernel threads and processes of outer namespaces (0) cannot be moved, and need not be.
             if pid > 0 {
@@ -317,7 +358,12 @@ impl Cgroups {
     }
 
     /// Move processes into a cgroup. Those that are gone do not matter; another failure ends it.
-    pub fn attach(&self, path: &str, pids: &[i32]) -> Result<(), OsError> {
+    pub fn attach(&mut self, path: &str, pids: &[i32]) -> Result<(), OsError> {
+        if let Some(mut watch) = self.watch.take() {
+            let watched = watch.expect_strangers(self, path);
+            self.watch = Some(watch);
+            watched?;
+        }
         for pid in pids {
             match self.write(path, "cgroup.procs", &pid.to_string()) {
                 Ok(()) => {}

@@ -1,4 +1,7 @@
 //! Watching cgroups: one inotify(7) instance for all, one watch for each `cgroup.events` and `memory.events`.
+//!
+//! A cgroup that was just made cannot become empty before a child of ours ends in it, unless strangers were moved there: its `cgroup.events` is looked at
+//! only then ([`Watch::process_ended`]), and watched only if somebody else is still there. Most cgroups need no watch at all.
 use super::Cgroups;
 use crate::error::{Attempt, OsError};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,8 +25,8 @@ pub enum Change {
 #[derive(Debug)]
 struct Watched {
     path: Rc<str>,
-    /// Descriptors of the two watches; memory is there only with its controller.
-    events: i32,
+    /// Descriptors of the two watches; the first comes late, the second is there only with its controller.
+    events: Option<i32>,
     memory: Option<i32>,
     oom_kills: u64,
     frozen: bool,
@@ -56,31 +59,67 @@ impl Watch {
         if self.by_path.contains_key(path) {
             return Ok(());
         }
-        let home = cgroups.absolute(path);
-        let add =
-            |file: &str| inotify::add_watch(&self.inotify, format!("{home}/{file}"), WatchFlags::MODIFY);
-        let events = add("cgroup.events").attempt("watch", path)?;
-        let memory = add("memory.events").ok();
         let path: Rc<str> = path.into();
-        self.by_descriptor.insert(events, Rc::clone(&path));
-        if let Some(memory) = memory {
-            self.by_descriptor.insert(memory, Rc::clone(&path));
-        }
-        let watched = Watched {
+        let mut watched = Watched {
             path: Rc::clone(&path),
-            events,
-            memory,
+            events: None,
+            memory: None,
             oom_kills: if new { 0 } else { cgroups.oom_kills(&path).unwrap_or(0) },
             frozen: !new && cgroups.is_frozen(&path),
         };
+        if cgroups.available.contains("memory") {
+            watched.memory = self.follow(cgroups, &path, "memory.events").ok();
+        }
+        if !new {
+            watched.events = Some(self.follow(cgroups, &path, "cgroup.events")?);
+        }
         self.by_path.insert(path, watched);
         Ok(())
+    }
+
+    fn follow(&mut self, cgroups: &Cgroups, path: &Rc<str>, file: &str) -> Result<i32, OsError> {
+        let file = format!("{}/{file}", cgroups.absolute(path));
+        let descriptor =
+            inotify::add_watch(&self.inotify, file, WatchFlags::MODIFY).attempt("watch", &**path)?;
+        self.by_descriptor.insert(descriptor, Rc::clone(path));
+        Ok(descriptor)
+    }
+
+    /// Somebody who is not our child comes into this cgroup, and may be the last to leave it.
+    pub fn expect_strangers(&mut self, cgroups: &Cgroups, path: &str) -> Result<(), OsError> {
+        let Some(watched) = self.by_path.get(path).filter(|watched| watched.events.is_none()) else {
+            return Ok(());
+        };
+        let path = Rc::clone(&watched.path);
+        let events = self.follow(cgroups, &path, "cgroup.events")?;
+        if let Some(watched) = self.by_path.get_mut(&path) {
+            watched.events = Some(events);
+        }
+        Ok(())
+    }
+
+    /// A child of ours in this cgroup ended: what is to be told of the cgroup. One that is not empty is watched from
+    /// now on.
+    pub fn process_ended(&mut self, cgroups: &Cgroups, path: &str) -> Result<Vec<Change>, OsError> {
+        let mut changes = Vec::new();
+        let Some(watched) = self.by_path.get(path).filter(|watched| watched.events.is_none()) else {
+            return Ok(changes);
+        };
+        let path = Rc::clone(&watched.path);
+        self.look(cgroups, &path, &mut changes);
+        if changes.iter().any(|change| matches!(change, Change::Empty(_))) {
+            return Ok(changes);
+        }
+        self.expect_strangers(cgroups, &path)?;
+        // It may have emptied before the watch was there.
+        self.look(cgroups, &path, &mut changes);
+        Ok(changes)
     }
 
     /// Watch it no longer.
     pub fn remove(&mut self, path: &str) {
         let Some(watched) = self.by_path.remove(path) else { return };
-        for descriptor in std::iter::once(watched.events).chain(watched.memory) {
+        for descriptor in watched.events.into_iter().chain(watched.memory) {
             self.by_descriptor.remove(&descriptor);
             // A removed cgroup took its watches along.
             let _ = inotify::remove_watch(&self.inotify, descriptor);
@@ -134,14 +173,22 @@ impl Watch {
         changes
     }
 
+    /// Whether the OOM killer killed in it since the last look.
+    pub fn oom_killed(&mut self, cgroups: &Cgroups, path: &str) -> bool {
+        let Some(watched) = self.by_path.get_mut(path).filter(|watched| watched.memory.is_some()) else {
+            return false;
+        };
+        let kills = cgroups.oom_kills(path).unwrap_or(watched.oom_kills);
+        let more = kills > watched.oom_kills;
+        watched.oom_kills = watched.oom_kills.max(kills);
+        more
+    }
+
     fn look(&mut self, cgroups: &Cgroups, path: &str, changes: &mut Vec<Change>) {
+        let killed = self.oom_killed(cgroups, path);
         let Some(watched) = self.by_path.get_mut(path) else { return };
-        if watched.memory.is_some() {
-            let kills = cgroups.oom_kills(path).unwrap_or(watched.oom_kills);
-            if kills > watched.oom_kills {
-                watched.oom_kills = kills;
-                changes.push(Change::Oom(Rc::clone(&watched.path)));
-            }
+        if killed {
+            changes.push(Change::Oom(Rc::clone(&watched.path)));
         }
         let text = cgroups.read(path, "cgroup.events").unwrap_or_default();
         let frozen = super::keyed(&text, "frozen") == Some(1);
@@ -172,6 +219,32 @@ mod tests {
             std::thread::sleep(Duration::from_millis(1));
         }
         panic!("{wanted:?} did not come");
+    }
+
+    #[test]
+    fn a_new_cgroup_is_looked_at_when_a_process_ended() {
+        let mut scratch = Scratch::new("late");
+        let cgroups = &mut scratch.0;
+        cgroups.create("/a.service").expect("mkdir");
+        cgroups.watch_new("/a.service").expect("watch");
+        let start = || Command::new("sleep").arg("1000").spawn().expect("sleep");
+        let mut children = [start(), start()];
+        let pids: Vec<i32> = children.iter().map(|child| child.id().cast_signed()).collect();
+        cgroups.attach("/a.service", &pids).expect("attach");
+        assert!(cgroups.changes().expect("read").is_empty());
+        children[0].kill().expect("kill");
+        children[0].wait().expect("wait");
+        assert_eq!(cgroups.process_ended("/a.service").expect("watch"), [], "one is left: now it is watched");
+        children[1].kill().expect("kill");
+        children[1].wait().expect("wait");
+        wait_for(cgroups, &Change::Empty("/a.service".into()));
+        assert!(cgroups.trim("/a.service").expect("rmdir"));
+        cgroups.create("/a.service").expect("mkdir");
+        cgroups.watch_new("/a.service").expect("watch");
+        let mut child = Command::new("true").spawn().expect("true");
+        child.wait().expect("wait");
+        let empty = [Change::Empty("/a.service".into())];
+        assert_eq!(cgroups.process_ended("/a.service").expect("look"), empty);
     }
 
     #[test]

@@ -54,7 +54,12 @@ pub unsafe fn syscall(nr: usize, args: [usize; 6]) -> isize {
 /// The arguments must be what the call wants and must not ask for shared memory; `entry` may use nothing that the
 /// child does not get.
 #[cfg(target_arch = "x86_64")]
-pub unsafe fn syscall_clone(nr: usize, args: [usize; 5], entry: extern "C" fn(usize) -> !, argument: usize) -> isize {
+pub unsafe fn syscall_clone(
+    nr: usize,
+    args: [usize; 5],
+    entry: extern "C" fn(usize) -> !,
+    argument: usize,
+) -> isize {
     let result: isize;
     // SAFETY: as for `syscall`; the child leaves this code by the call and comes back never. The kernel gives it the
     // stack, whose top is aligned as a call wants it.
@@ -86,7 +91,12 @@ pub unsafe fn syscall_clone(nr: usize, args: [usize; 5], entry: extern "C" fn(us
 /// The arguments must be what the call wants and must not ask for shared memory; `entry` may use nothing that the
 /// child does not get.
 #[cfg(target_arch = "aarch64")]
-pub unsafe fn syscall_clone(nr: usize, args: [usize; 5], entry: extern "C" fn(usize) -> !, argument: usize) -> isize {
+pub unsafe fn syscall_clone(
+    nr: usize,
+    args: [usize; 5],
+    entry: extern "C" fn(usize) -> !,
+    argument: usize,
+) -> isize {
     let result: isize;
     // SAFETY: as for `syscall`; the child leaves this code by the call and comes back never. The kernel gives it the
     // stack, whose top is aligned as a call wants it.
