@@ -54,7 +54,7 @@ fn storms(times: usize) -> Result<()> {
 fn bench(reference: bool, ours: bool) -> Result<()> {
     two_cpus()?;
     let tree = root::debian13()?;
-    let floor = raw::side_by_side(SERVICES)?;
+    let floor = measure::median((0..measure::STORMS).map(|_| raw::side_by_side(SERVICES)))?;
     let figures = |wanted: bool, of| wanted.then(|| measure::all(of, &tree)).transpose();
     let reference = figures(reference, UnderTest::Systemd)?;
     let ours = figures(ours, UnderTest::Ours)?;

@@ -10,7 +10,7 @@ const TICK: &str = "/bench/tick";
 const TICKS: &str = "/bench/ticks";
 const BOOT_LIMIT: Duration = Duration::from_secs(90);
 /// Boots of which the median counts.
-const STORMS: usize = 3;
+pub const STORMS: usize = 3;
 /// Steps of the chain.
 const CHAIN: usize = 200;
 
@@ -179,7 +179,7 @@ fn scope(machine: &Machine) -> Result<f64> {
     median(text.split_whitespace().map(|w| w.parse::<f64>().map_err(Error::on("read the time", w))))
 }
 
-fn median(values: impl Iterator<Item = Result<f64>>) -> Result<f64> {
+pub fn median(values: impl Iterator<Item = Result<f64>>) -> Result<f64> {
     let mut values = values.collect::<Result<Vec<f64>>>()?;
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().ok_or_else(|| Error::new("nothing was measured"))

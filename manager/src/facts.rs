@@ -99,9 +99,10 @@ impl Shell {
         facts.fds = ids.filter_map(|id| self.fds.get(id).map(|fd| (id, fd.as_raw_fd()))).collect();
         facts.environment_files = environment_files(settings)?;
         let dynamic_uid = self.resolve_users(spec, &mut facts)?;
-        facts.credentials_placed = runstead_os::credentials::are_placed(&spec.unit, &self.host.run_root);
         facts.credentials = runstead_os::credentials::gather(settings, &spec.unit, &self.host.run_root)
             .map_err(|error| refused(ExitStatus::Credentials, error))?;
+        facts.credentials_placed = !facts.credentials.is_empty()
+            && runstead_os::credentials::are_placed(&spec.unit, &self.host.run_root);
         Ok(Gathered { plan: facts, dynamic_uid })
     }
 

@@ -111,8 +111,16 @@ fn install_stack() -> Result<(), Errno> {
     // SAFETY: in the mapping, behind its guard page.
     let base = unsafe { start.byte_add(page) };
     let stack = libc::stack_t { ss_sp: base, ss_flags: 0, ss_size: size };
+    // Children begin without handlers, and what forks with them uses the ordinary stack.
+    super::inherit::hide_for_good(start as usize, size + page);
+    let mut old = libc::stack_t { ss_sp: null_mut(), ss_flags: 0, ss_size: 0 };
     // SAFETY: the stack is `size` bytes long and lives for ever.
-    check(unsafe { libc::sigaltstack(&raw const stack, null_mut()) }).map(drop)
+    check(unsafe { libc::sigaltstack(&raw const stack, &raw mut old) })?;
+    if let Some(guard) = (old.ss_sp as usize).checked_sub(page).filter(|_| old.ss_flags == 0) {
+        // The standard library's, with its guard page: replaced for good.
+        super::inherit::hide_for_good(guard, old.ss_size + page);
+    }
+    Ok(())
 }
 
 /// Whether kill(2) of another process raised the signal, not a fault, abort(3) or our timer.
