@@ -201,16 +201,19 @@ pub const ALL: &[Scenario] = &[
     ),
     Scenario::new(
         "exec/limits-and-scheduling",
-        &[(
-            "@@a.service",
-            "[Service]
-            LimitNOFILE=123:456
-            LimitCORE=0
-            Nice=11
-            OOMScoreAdjust=321
-            IgnoreSIGPIPE=no
-            ExecStart=/bin/sleep 1d",
-        )],
+        &[
+            (
+                "@@a.service",
+                "[Service]
+                LimitNOFILE=123:456
+                LimitCORE=0
+                Nice=11
+                OOMScoreAdjust=321
+                IgnoreSIGPIPE=no
+                ExecStart=/bin/sleep 1d",
+            ),
+            ("@@b.service", "[Service]\nExecStart=/bin/sleep 1d"),
+        ],
         ("LimitNOFILE=123:456", ""),
         |c| {
             c.ctl("start @@a.service")?;
@@ -220,6 +223,11 @@ pub const ALL: &[Scenario] = &[
             equal("limit", &files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), &["123", "456"])?;
             equal("score", c.read(&format!("/proc/{main}/oom_score_adj")).trim(), "321")?;
             equal("nice", c.ok(&format!("ps -o ni= -p {main}"))?.trim(), "11")?;
+            c.ctl("start @@b.service")?;
+            let plain = c.show("@@b.service", "MainPID")?;
+            let scheduling = c.ok(&format!("ps -o cls=,ni= -p {plain}; chrt -p {plain} | head -n 1"))?;
+            equal("scheduling of others", &scheduling.contains("TS   0"), &true)?;
+            equal("no reset for theirs", &scheduling.contains("RESET_ON_FORK"), &false)?;
             equal("shown", &c.shows("@@a.service", &["LimitNOFILE", "LimitNOFILESoft"])?, &["456", "123"])
         },
     ),

@@ -90,6 +90,7 @@ pub(crate) fn start(mut options: Options) -> Result<Started, StartError> {
         // A process group of our own: autofs lets that group pass, and an outer one has no number here.
         let _ = rustix::process::setsid();
         complaints.extend(early_mounts(container)?.iter().map(ToString::to_string));
+        process::prefer_ourselves();
         identity = Identity::read();
     }
     for word in &identity.command_line.clone() {

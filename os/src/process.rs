@@ -238,6 +238,19 @@ pub fn whose<U: Copy>(
     by_tree.or_else(|| invocations.get(&invocation_id(pid)?).copied())
 }
 
+/// How much the kernel prefers PID 1 to what it starts.
+const PREFERENCE: i32 = -10;
+
+/// Let PID 1 run before what it starts: everybody who waits for it does so for longer, while each of a hundred new
+/// processes takes its turn. Children begin with ordinary scheduling. Where this is not allowed nothing changes.
+pub fn prefer_ourselves() {
+    if crate::sys::process::reset_scheduling_on_fork().is_ok() {
+        let _ = rustix::process::setpriority_process(None, PREFERENCE);
+        // Processes of other sessions are weighed as a group (sched(7), "The autogroup feature").
+        let _ = std::fs::write("/proc/self/autogroup", PREFERENCE.to_string());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,13 @@
 //! Settings, compiled and run: what the process sees is what the settings say.
+mod lean;
+
 use runstead_core::directives::ids;
 use runstead_core::engine::effect::{Command, SpawnSpec};
 use runstead_core::names::UnitName;
 use runstead_core::plan::{Credential, SpawnFacts, UserFacts, compile};
 use runstead_core::settings::{Settings, Value};
 use runstead_os::rundir::{RunDir, base_layout};
-use runstead_os::spawn::{ExecResult, Options, Spawner};
+use runstead_os::spawn::{ExecResult, Options};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::fs;
 use std::path::PathBuf;
@@ -115,7 +117,7 @@ impl World {
             idle: false,
         };
         let plan = compile(&spec, &self.facts).unwrap();
-        let child = Spawner::default().spawn(&plan, Options::default()).unwrap();
+        let child = lean::spawner().spawn(&plan, Options::default()).unwrap();
         let pipe = child.exec_pipe();
         poll(&mut [PollFd::new(&pipe, PollFlags::IN)], None).unwrap();
         let result = child.exec_result();

@@ -1,6 +1,8 @@
 //! Each step of a spawn plan, once against the kernel.
+mod lean;
+
 use runstead_core::plan::{ExitStatus, Fd, OnError, Op, Plan, Slot, Step, Text};
-use runstead_os::spawn::{Child, ExecResult, Options, Spawner};
+use runstead_os::spawn::{Child, ExecResult, Options};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -49,7 +51,7 @@ fn shell(name: &str, steps: Vec<Op>, script: &str, envp: Vec<Text>) -> Outcome {
     let argv = ["sh", "-c", script].map(Text::from).to_vec();
     all.push(step(Op::Exec { paths: vec!["/nonexistent/sh".into(), "/bin/sh".into()], argv, envp }));
     let plan = Plan { steps: all, ..Plan::default() };
-    let child = Spawner::default().spawn(&plan, Options::default()).unwrap();
+    let child = lean::spawner().spawn(&plan, Options::default()).unwrap();
     let (status, result) = wait(&child);
     let output = fs::read_to_string(&out).unwrap_or_default();
     fs::remove_dir_all(&dir).unwrap();
@@ -81,7 +83,7 @@ fn a_failed_step_names_itself() {
         on_error: OnError::Fail(ExitStatus::Chdir),
     };
     let plan = Plan { steps: vec![step(Op::Setsid), chdir], ..Plan::default() };
-    let child = Spawner::default().spawn(&plan, Options::default()).unwrap();
+    let child = lean::spawner().spawn(&plan, Options::default()).unwrap();
     let (status, result) = wait(&child);
     let ExecResult::Failed(error) = result else { panic!("{result:?}") };
     assert_eq!((status, error.step, error.setting, error.errno), (200, Some(1), "WorkingDirectory", 2));

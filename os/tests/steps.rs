@@ -1,4 +1,6 @@
 //! Steps of a spawn plan that `plan.rs` does not reach by settings, each once against the kernel.
+mod lean;
+
 use runstead_core::plan::{ExitStatus, OnError, Op, Plan, Slot, Step, Text};
 use runstead_os::spawn::{Child, ExecResult, How, Options, Spawner};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -44,7 +46,7 @@ fn run(name: &str, ops: Vec<Op>, script: &str, envp: Vec<Text>) -> String {
     let dir = scratch(name);
     let out = dir.join("out");
     let plan = plan(out.to_str().unwrap(), ops, script, envp);
-    let child = Spawner::default().spawn(&plan, Options::default()).unwrap();
+    let child = lean::spawner().spawn(&plan, Options::default()).unwrap();
     let (status, result) = finish(&child);
     let output = fs::read_to_string(&out).unwrap_or_default();
     assert_eq!((status, result), (0, ExecResult::Done(vec![])), "{output}");
@@ -160,7 +162,7 @@ fn data_keyring_session_and_files() {
     fs::remove_dir_all(&dir).unwrap();
     let wrong = vec![Op::Symlink { target: "other".into(), path: "/proc/self/exe".into() }];
     let plan = plan("/dev/null", wrong, "true", vec![]);
-    let child = Spawner::default().spawn(&plan, Options::default()).unwrap();
+    let child = lean::spawner().spawn(&plan, Options::default()).unwrap();
     assert_eq!(finish(&child).0, 235);
 }
 
@@ -213,7 +215,7 @@ fn a_weakened_step_is_reported_and_the_next_runs() {
     let mut plan = plan("/dev/null", vec![Op::Chdir { path: "/nonexistent".into() }], "exit 4", vec![]);
     plan.steps[1].on_error = OnError::Weaken;
     plan.steps[1].setting = "Hardening";
-    let child = Spawner::default().spawn(&plan, Options::default()).unwrap();
+    let child = lean::spawner().spawn(&plan, Options::default()).unwrap();
     assert_eq!(finish(&child), (4, ExecResult::Done(vec![("Hardening", 2)])));
 }
 
@@ -222,7 +224,7 @@ fn waits_for_a_hangup_without_blocking_the_caller() {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     let wait = Op::WaitHangup { fd: read.as_raw_fd(), timeout: 10_000 };
     let plan = plan("/dev/null", vec![wait], "true", vec![]);
-    let child = Spawner::default().spawn(&plan, Options::default()).unwrap();
+    let child = lean::spawner().spawn(&plan, Options::default()).unwrap();
     assert_eq!(child.exec_result(), ExecResult::Pending);
     drop(write);
     assert_eq!(finish(&child), (0, ExecResult::Done(vec![])));
@@ -259,7 +261,7 @@ fn children_are_made_in_their_cgroup_by_every_way() {
     fs::remove_dir(&cgroup).unwrap();
     let mut plan = plan("/dev/null", vec![], "true", vec![]);
     plan.cgroup = Some(cgroup);
-    let error = Spawner::default().spawn(&plan, Options::default()).unwrap_err();
+    let error = lean::spawner().spawn(&plan, Options::default()).unwrap_err();
     assert_eq!((error.exit_status, error.errno), (219, 2));
 }
 
@@ -275,7 +277,7 @@ fn descriptors_of_the_manager_do_not_leak_and_its_table_stays() {
         "ls /proc/$$/fd",
         vec!["PATH=/bin:/usr/bin".into()],
     );
-    let child = Spawner::default().spawn(&plan, Options { open_fds: 5000 }).unwrap();
+    let child = lean::spawner().spawn(&plan, Options { open_fds: 5000 }).unwrap();
     assert_eq!(finish(&child).0, 0);
     assert!(files.iter().all(|file| rustix::io::fcntl_getfd(file).is_ok()));
     let listed = fs::read_to_string(&out).unwrap();
@@ -313,7 +315,7 @@ fn directories_of_others_are_refused() {
     std::os::unix::fs::chown(&path, Some(61000), None).unwrap();
     let status = |op| {
         let plan = plan("/dev/null", vec![op], "true", vec![]);
-        finish(&Spawner::default().spawn(&plan, Options::default()).unwrap()).0
+        finish(&lean::spawner().spawn(&plan, Options::default()).unwrap()).0
     };
     assert_eq!(status(op()), 235);
     fs::remove_dir(&path).unwrap();

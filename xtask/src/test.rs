@@ -23,8 +23,10 @@ enum Action {
     Own(fn(&Path) -> bool),
     /// `cargo` with these words.
     Cargo(&'static [&'static str]),
-    /// A program of the debug build with these words, `RUNSTEAD_UNDER_TEST` being the first.
-    Built(&'static str, &'static str, &'static [&'static str]),
+    /// The same with variables.
+    CargoWith(&'static [(&'static str, &'static str)], &'static [&'static str]),
+    /// A program of this profile's build with these words, `RUNSTEAD_UNDER_TEST` being the first.
+    Built(&'static str, &'static str, &'static str, &'static [&'static str]),
     /// The test programs of that name, likewise.
     Test(&'static str, &'static str, &'static [&'static str]),
 }
@@ -59,6 +61,23 @@ const MACHINES: &[&str] = &[
 const DAMAGED_UNITS: &[&str] =
     &["test", "--release", "--workspace", "--test=unit_file_mutations", "--", "--full"];
 
+/// Children get as little of their parent's memory as those of a manager.
+const LEAN: &[(&str, &str)] = &[("RUNSTEAD_TEST_LEAN", "1"), ("MALLOC_ARENA_MAX", "1")];
+const SPAWN_TESTS: &[&str] = &["test", "--workspace", "--test=plan", "--test=spawn", "--test=steps"];
+
+/// They are a workspace of their own, which nothing else here builds.
+const FUZZ_TARGETS: &[&str] = &[
+    "check",
+    "--manifest-path",
+    "fuzz/Cargo.toml",
+    "--no-default-features",
+    "--bins",
+    "--target-dir",
+    "target/fuzz",
+];
+
+const RELEASE: &[&str] = &["build", "--release", "--bin", "runstead", "--bin", "runstead-bench"];
+
 /// Every `cargo` line selects the whole workspace, so that nothing is built twice with other features.
 const STEPS: &[Step] = &[
     full("is root", 1, Action::Own(is_root)),
@@ -68,21 +87,24 @@ const STEPS: &[Step] = &[
     quick("licences, sources and bans", 5, Action::Own(deny::report)),
     quick("build of all tests", MOST, Action::Cargo(&["test", "--workspace", "--no-run"])),
     full("build of the tests that boot machines", MOST, Action::Cargo(MACHINES)),
-    full("set-up: Debian packages and root", MOST, Action::Built("root", OURS, &[])),
+    full("set-up: Debian packages and root", MOST, Action::Built("debug", "root", OURS, &[])),
     quick("unit tests", 20, Action::Cargo(&["test", "--workspace", "--no-fail-fast"])),
+    quick("children without their parent's memory", 5, Action::CargoWith(LEAN, SPAWN_TESTS)),
     full("clippy", MOST, Action::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
-    full("release build", MOST, Action::Cargo(&["build", "--release", "--bin", "runstead"])),
+    full("fuzz targets", 10, Action::Cargo(FUZZ_TARGETS)),
+    full("release build", MOST, Action::Cargo(RELEASE)),
     full("100,000 damaged unit files", 20, Action::Cargo(DAMAGED_UNITS)),
     full("boot as the README says", 5, Action::Cargo(&["run", "--release", "--", "boot", "--for", "5s"])),
     full("what a newcomer meets", 10, Action::Test("newcomer", OURS, &[])),
     full("the harness cleans up", 5, Action::Test("harness", REFERENCE, &[])),
-    full("same boot as the reference", 10, Action::Built("compare", OURS, &[])),
+    full("same boot as the reference", 10, Action::Built("debug", "compare", OURS, &[])),
     full("twenty boots", 15, Action::Test("boots", OURS, &[])),
     full("scenarios on the reference", 15, Action::Test("scenarios", REFERENCE, &[])),
     full("sabotaged scenarios fail", 15, Action::Test("scenarios", REFERENCE, &["--sabotage"])),
     full("scenarios on runstead", 15, Action::Test("scenarios", OURS, &[])),
     full("100,000 damaged messages and notifications", 15, Action::Test("storm", OURS, &[])),
     full("100 re-executions of PID 1 under load", 10, Action::Test("reexec", OURS, &[])),
+    full("budgets beside the reference", 10, Action::Built("release", "runstead-bench", OURS, &["--check"])),
     full("50 crashes of PID 1 under load, and a crash loop", 5, Action::Test("crashes", OURS, &[])),
 ];
 
@@ -134,8 +156,13 @@ fn perform(step: &Step, full: bool, top: &Path) -> (Counts, Result<(), String>) 
             return (Counts::default(), good.then_some(()).ok_or_else(|| "see above".to_owned()));
         }
         Action::Cargo(words) => cargo(words),
-        Action::Built(name, under_test, words) => {
-            let mut command = Command::new(built("debug", name));
+        Action::CargoWith(variables, words) => {
+            let mut command = cargo(words);
+            command.envs(variables.iter().copied());
+            command
+        }
+        Action::Built(profile, name, under_test, words) => {
+            let mut command = Command::new(built(profile, name));
             command.args(words).env("RUNSTEAD_UNDER_TEST", under_test);
             command
         }

@@ -86,6 +86,15 @@ pub fn set_dumpable(on: bool) -> Result<(), Errno> {
     check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(on), 0, 0, 0) }).map(drop)
 }
 
+/// Let children begin with ordinary scheduling, whatever ours is (`SCHED_RESET_ON_FORK`, sched(7)).
+pub fn reset_scheduling_on_fork() -> Result<(), Errno> {
+    let policy = libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: an all-zero parameter is the one that SCHED_OTHER asks for.
+    let parameter: libc::sched_param = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel reads the parameter during the call; 0 means this thread.
+    check(unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) }).map(drop)
+}
+
 /// Whether this thread's effective set has the capability.
 pub fn has_capability(capability: u32) -> bool {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
