@@ -25,7 +25,7 @@ pub(crate) struct WaitingExec {
 }
 
 /// So many may wait for their turn in the loop.
-const UNSETTLED_EXECS: usize = 16;
+const UNSETTLED_EXECS: usize = 8;
 
 /// A chain in the middle.
 #[derive(Debug)]

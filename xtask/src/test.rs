@@ -93,6 +93,7 @@ const STEPS: &[Step] = &[
     full("clippy", MOST, Action::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     full("fuzz targets", 10, Action::Cargo(FUZZ_TARGETS)),
     full("release build", MOST, Action::Cargo(RELEASE)),
+    full("budgets beside the reference", 10, Action::Built("release", "runstead-bench", OURS, &["--check"])),
     full("100,000 damaged unit files", 20, Action::Cargo(DAMAGED_UNITS)),
     full("boot as the README says", 5, Action::Cargo(&["run", "--release", "--", "boot", "--for", "5s"])),
     full("what a newcomer meets", 10, Action::Test("newcomer", OURS, &[])),
@@ -104,7 +105,6 @@ const STEPS: &[Step] = &[
     full("scenarios on runstead", 15, Action::Test("scenarios", OURS, &[])),
     full("100,000 damaged messages and notifications", 15, Action::Test("storm", OURS, &[])),
     full("100 re-executions of PID 1 under load", 10, Action::Test("reexec", OURS, &[])),
-    full("budgets beside the reference", 10, Action::Built("release", "runstead-bench", OURS, &["--check"])),
     full("50 crashes of PID 1 under load, and a crash loop", 5, Action::Test("crashes", OURS, &[])),
 ];
 

@@ -29,9 +29,11 @@ impl SharedMap {
             return Err(Errno::INVAL);
         }
         let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // At a memory limit even the tables of pages that exist could not be had any more.
+        let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
         let raw = fd.as_fd().as_raw_fd();
         // SAFETY: a new mapping wherever the kernel likes: no memory of ours is replaced.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, raw, 0) };
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, flags, raw, 0) };
         if start == libc::MAP_FAILED {
             return Err(last_errno());
         }
