@@ -303,7 +303,15 @@ fn compare(proof: &mut Proof, before: &Facts, after: &Facts) {
 }
 
 fn judge_cost(proof: &mut Proof, machine: &Machine, descriptors: &[(u32, String)], memory: i64) {
-    let now = Pid1(machine).descriptors();
+    // A connection that somebody just closed may still be there.
+    let mut now = Pid1(machine).descriptors();
+    for _ in 0..50 {
+        if now.len() == descriptors.len() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        now = Pid1(machine).descriptors();
+    }
     let kinds = |all: &[(u32, String)]| {
         let mut count: BTreeMap<String, usize> = BTreeMap::new();
         for (_, what) in all {

@@ -242,9 +242,11 @@ pub fn whose<U: Copy>(
 const PREFERENCE: i32 = -10;
 
 /// Let PID 1 run before what it starts: everybody who waits for it does so for longer, while each of a hundred new
-/// processes takes its turn. Children begin with ordinary scheduling. Where this is not allowed nothing changes.
+/// processes takes its turn. Children begin with ordinary scheduling. Where this is not allowed nothing changes, nor where
+/// somebody started us with another nice level, which children are to have.
 pub fn prefer_ourselves() {
-    if crate::sys::process::reset_scheduling_on_fork().is_ok() {
+    let is_ordinary = rustix::process::getpriority_process(None) == Ok(0);
+    if is_ordinary && crate::sys::process::reset_scheduling_on_fork().is_ok() {
         let _ = rustix::process::setpriority_process(None, PREFERENCE);
         // Processes of other sessions are weighed as a group (sched(7), "The autogroup feature").
         let _ = std::fs::write("/proc/self/autogroup", PREFERENCE.to_string());
