@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Names the root in the cache; changes with [`PACKAGES`], so that a stale root is never used.
-const NAME: &str = "debian13-1";
+const NAME: &str = "debian13-2";
 const SUITE: &str = "trixie";
 
 /// What the root holds beyond the distribution's important packages: the daemons whose units are compared
@@ -33,6 +33,8 @@ const PACKAGES: &[&str] = &[
     "acl",
     "attr",
     "libcap2-bin",
+    "dbus-user-session",
+    "sudo",
 ];
 
 /// Programs of the host that the tests call, and the Debian package each comes from.

@@ -9,7 +9,11 @@ use runstead_core::unitfile::{UnitFiles, parse};
 use std::fmt::Write as _;
 
 /// Name and lines of `[Service]`.
-const UNITS: [(&str, &str); 25] = [
+const UNITS: [(&str, &str); 26] = [
+    (
+        "user@1000",
+        "User=1000\nPAMName=systemd-user\nType=notify-reload\nExecStart=/usr/lib/systemd/systemd --user\nKeyringMode=inherit\nOOMScoreAdjust=100\nMemoryPressureWatch=skip",
+    ),
     (
         "cron",
         "EnvironmentFile=-/etc/default/cron\nExecStart=/usr/sbin/cron -f $EXTRA_OPTS\nIgnoreSIGPIPE=false",
@@ -211,7 +215,6 @@ fn what_must_not_be_skipped_is_refused() {
         ("RootImage=/a.raw", ExitStatus::Namespace),
         ("PrivatePIDs=yes", ExitStatus::Namespace),
         ("LoadCredentialEncrypted=a:/b", ExitStatus::Credentials),
-        ("PAMName=login", ExitStatus::Pam),
         ("EnvironmentFile=/nonexistent", ExitStatus::Memory),
         ("StandardInput=fd:none", ExitStatus::Stdin),
     ] {

@@ -41,7 +41,17 @@ impl Shell {
     /// What the shell itself wants to know.
     fn notice(&mut self, announcement: &Announcement) {
         match announcement {
-            Announcement::StartupFinished(_) => self.host.stamps.finish = crate::facts::stamp(),
+            Announcement::StartupFinished(_) => {
+                self.host.stamps.finish = crate::facts::stamp();
+                self.supervisor.ready();
+            }
+            Announcement::Reloading(true) => self.supervisor.reloading(),
+            Announcement::Reloading(false) => self.supervisor.ready(),
+            Announcement::UnitChanged(unit)
+                if self.options.user && unit.as_str() == crate::supervisor::READY_TARGET =>
+            {
+                self.look_whether_ready();
+            }
             // dbus-broker's unit has this name as an alias, too.
             Announcement::UnitChanged(unit) if unit.as_str() == "dbus.service" => {
                 let up = self.engine.find_unit(unit).is_some_and(|unit| unit.sub_state() == "running");

@@ -8,6 +8,7 @@ use runstead_core::engine::effect::{
 };
 use runstead_core::engine::event::{Accepted, ChainError, ChainOutput, Event, Pid};
 use runstead_core::names::UnitName;
+use runstead_core::plan::{ExitStatus, SpawnFacts};
 use runstead_os::reactor::{Interest, Priority};
 use runstead_os::socket::{Owner, accept_described, open_all};
 use runstead_os::spawn::{Child, ExecResult, Options};
@@ -159,6 +160,7 @@ impl Shell {
     ) -> Result<Done, ChainError> {
         let facts = self.spawn_facts(spec)?;
         output.dynamic_uid = facts.dynamic_uid;
+        self.delegate_cgroup(spec, &facts.plan)?;
         let plan = runstead_core::plan::compile(spec, &facts.plan).map_err(|refused| ChainError {
             step: 0,
             errno: 0,
@@ -181,6 +183,29 @@ impl Shell {
         self.settle_oldest_exec();
         let id = self.watch_exec(unit.clone(), child);
         Ok(if spec.wait_exec { Done::Waits(id) } else { Done::Next })
+    }
+
+    /// `Delegate=` and `DelegateSubgroup=`: the cgroup and the one below it that the process is made in are the user's.
+    fn delegate_cgroup(&mut self, spec: &SpawnSpec, facts: &SpawnFacts) -> Result<(), ChainError> {
+        let Some((cgroups, path)) = self.cgroups.as_mut().zip(spec.cgroup.as_deref()) else { return Ok(()) };
+        let delegated = spec.settings.delegate().is_some();
+        let owner = facts.user.as_ref().filter(|_| delegated);
+        let owner = owner.map(|user| (user.uid, facts.group.unwrap_or(user.gid)));
+        let in_cgroup = |error: OsError| ChainError {
+            exit_status: Some(i32::from(ExitStatus::Cgroup.code())),
+            ..os_error(error)
+        };
+        if delegated {
+            cgroups.delegate(path, Some(owner.unwrap_or_default())).map_err(in_cgroup)?;
+        }
+        if let Some(name) = &spec.subgroup {
+            let below = format!("{path}/{}", name.trim_matches('/'));
+            cgroups.create(&below).map_err(in_cgroup)?;
+            if let Some(owner) = owner {
+                cgroups.give_away(&below, owner).map_err(in_cgroup)?;
+            }
+        }
+        Ok(())
     }
 
     /// While many children are made, the oldest has executed its program long before its pipe is looked at; until then every

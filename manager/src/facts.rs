@@ -68,6 +68,13 @@ pub(crate) struct Gathered {
     pub dynamic_uid: Option<u32>,
 }
 
+impl HostState {
+    /// The run root where the journal's sockets are: the journal is the machine's, also for managers of users.
+    pub(crate) fn journal_root(&self, user: bool) -> String {
+        if user { "/run".to_owned() } else { self.run_root.clone() }
+    }
+}
+
 impl Shell {
     /// Look up users, read environment files and credentials: everything a plan needs.
     pub(crate) fn spawn_facts(&mut self, spec: &SpawnSpec) -> Result<Gathered, ChainError> {
@@ -83,7 +90,7 @@ impl Shell {
                 .cgroups
                 .as_ref()
                 .map(|cgroups| cgroups.absolute("/").trim_end_matches('/').to_owned()),
-            journal: Some(format!("{}/systemd/journal/stdout", host.run_root)),
+            journal: Some(format!("{}/systemd/journal/stdout", host.journal_root(self.options.user))),
             notify_socket: Some(format!("{}/systemd/notify", host.run_root)),
             manager_pid: std::process::id(),
             idle_fd: host.idle.as_ref().map(|(read, _)| read.as_raw_fd()),

@@ -38,6 +38,7 @@ mod recovery;
 mod shell;
 mod shutdown;
 mod startup;
+mod supervisor;
 mod tables;
 mod varlink;
 

@@ -47,6 +47,8 @@ impl Target {
 /// The log.
 #[derive(Debug)]
 pub struct Log {
+    /// Fields that name a unit and its invocation: those of a user's manager are others.
+    unit_fields: [&'static str; 2],
     /// Where to.
     pub target: Target,
     /// The word it was given as.
@@ -61,8 +63,9 @@ pub struct Log {
 
 impl Log {
     /// A log; `run_root` is where the journal's socket lies below.
-    pub fn new(run_root: &str) -> Log {
+    pub fn new(run_root: &str, user: bool) -> Log {
         Log {
+            unit_fields: if user { ["USER_UNIT", "USER_INVOCATION_ID"] } else { ["UNIT", "INVOCATION_ID"] },
             target: Target::JournalOrKmsg,
             target_word: "journal-or-kmsg".to_owned(),
             level: 6,
@@ -126,9 +129,10 @@ impl Log {
         entry.number("PRIORITY", line.level).number("SYSLOG_FACILITY", DAEMON);
         entry.field("SYSLOG_IDENTIFIER", "systemd").field("MESSAGE", line.text.as_bytes());
         if let Some(unit) = &line.unit {
-            entry.field("UNIT", unit.as_str());
+            let [name, id] = self.unit_fields;
+            entry.field(name, unit.as_str());
             if let Some(invocation) = invocation {
-                entry.field("INVOCATION_ID", invocation);
+                entry.field(id, invocation);
             }
         }
         for (name, value) in &line.fields {

@@ -237,6 +237,7 @@ impl Shell {
     /// Execute ourselves again with everything: `daemon-reexec`, an upgrade.
     pub(crate) fn reexecute(&mut self) {
         self.reexec = false;
+        self.supervisor.reloading();
         self.flush();
         self.record();
         // Who asked is answered by the next image: the answer says that it is there.

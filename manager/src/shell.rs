@@ -94,6 +94,8 @@ pub(crate) struct Shell {
     pub shell_dirty: bool,
     /// Much memory was used for a moment.
     pub trim: bool,
+    /// Who wants to hear how we do.
+    pub supervisor: crate::supervisor::Supervisor,
     /// Who moves us to our own cgroup, until that is done.
     pub entering: Option<runstead_os::cgroup::Entering>,
 }
@@ -311,14 +313,15 @@ impl Shell {
         let Some(raw) = self.fds.get(fd) else { return };
         self.reactor.remove(raw);
         if on {
-            // What comes out of an automount point's pipe are requests of the kernel.
-            let is_automount = self
-                .engine
-                .fd_owner(fd)
-                .and_then(|id| self.engine.get(id))
-                .is_some_and(|unit| unit.unit_type() == UnitType::Automount);
-            let token = if is_automount { Token::Automount(fd) } else { Token::Unit { fd, accept } };
-            if let Err(error) = self.reactor.add(raw, token, Priority::Unit, Interest::READ) {
+            let owner = self.engine.fd_owner(fd).and_then(|id| self.engine.get(id));
+            let (token, interest) = match owner.map(|unit| unit.unit_type()) {
+                // What comes out of an automount point's pipe are requests of the kernel.
+                Some(UnitType::Automount) => (Token::Automount(fd), Interest::READ),
+                // What a service stored is read by the service.
+                Some(UnitType::Service) => (Token::Unit { fd, accept }, Interest::HANGUP),
+                _ => (Token::Unit { fd, accept }, Interest::READ),
+            };
+            if let Err(error) = self.reactor.add(raw, token, Priority::Unit, interest) {
                 self.complain(3, &format!("cannot wait for a descriptor of a unit: {error}"));
             }
         }

@@ -13,6 +13,7 @@ impl Shell {
     /// Leave: a user manager exits, PID 1 takes the machine down.
     pub(crate) fn leave(mut self, exit: Exit) -> ExitCode {
         self.flush();
+        self.supervisor.stopping();
         if self.options.user || std::process::id() != 1 {
             let Exit::Exit(code) = exit else { return ExitCode::SUCCESS };
             return ExitCode::from(if code == 0 { self.host.exit_code } else { code });

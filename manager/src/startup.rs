@@ -11,6 +11,7 @@ use crate::options::Options;
 use crate::persist::{Inherited, Leftovers, Persist};
 use crate::recovery::{History, Marker};
 use crate::shell::{Shell, Token};
+use crate::supervisor::Supervisor;
 use runstead_api::systemd1::facts::ManagerStamps;
 use runstead_core::directives;
 use runstead_core::engine::clock::{Clock, Stamp};
@@ -103,7 +104,11 @@ pub(crate) fn start(mut options: Options) -> Result<Started, StartError> {
     let host = host_state(&options, identity, &run_root, userspace, &inherited)?;
     if recover.is_none() {
         let shown = if pid1 { host.host.identity.container.as_deref() } else { None };
-        complaints.extend(rundir::base_layout(&host.run_tree, shown)?.iter().map(ToString::to_string));
+        let made = match options.user {
+            true => rundir::user_layout(&host.run_tree),
+            false => rundir::base_layout(&host.run_tree, shown),
+        };
+        complaints.extend(made?.iter().map(ToString::to_string));
     }
     if !pid1 {
         process::become_subreaper()?;
@@ -261,11 +266,36 @@ pub(crate) fn host_specifiers(host: &Host) -> HostSpecifiers {
     }
 }
 
+/// Variables that were set for the manager itself by who started it.
+fn is_our_own(name: &str) -> bool {
+    const NAMES: [&str; 17] = [
+        "CREDENTIALS_DIRECTORY",
+        "EXIT_CODE",
+        "EXIT_STATUS",
+        "FDSTORE",
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+        "LOG_NAMESPACE",
+        "MAINPID",
+        "MANAGERPID",
+        "NOTIFY_SOCKET",
+        "PIDFILE",
+        "SERVICE_RESULT",
+        "SYSTEMD_EXEC_PID",
+        "XDG_SESSION_CLASS",
+        "XDG_SESSION_ID",
+        "XDG_SESSION_TYPE",
+        "_",
+    ];
+    const PREFIXES: [&str; 5] = ["LISTEN_", "MEMORY_PRESSURE_", "MONITOR_", "TRIGGER_", "WATCHDOG_"];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// What services get: the locale, the search path, and what was configured (systemd-system.conf(5)).
 fn base_environment(options: &Options, settings: &Settings) -> Vec<Rc<str>> {
     let mut block: BTreeMap<String, String> = BTreeMap::new();
     if options.user {
-        block.extend(std::env::vars());
+        block.extend(std::env::vars().filter(|(name, _)| !is_our_own(name)));
     } else {
         block.insert("PATH".into(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin".into());
         let locale = std::fs::read_to_string("/etc/locale.conf")
@@ -310,7 +340,9 @@ fn assemble(
         };
         fd.inspect(|fd| persist.keep_socket(name, fd.as_fd()))
     };
-    let notify = socket("notify", &|path| unix::notify_socket(path, 0o777))?;
+    // A user's own is for his own processes: the umask counts.
+    let mode = if options.user { 0o777 & !rundir::umask() } else { 0o777 };
+    let notify = socket("notify", &|path| unix::notify_socket(path, mode))?;
     let private = socket("private", &|path| unix::listen(path, 0o700))?;
     let varlink = crate::varlink::Varlink::open(options.user, |name, mode| {
         socket(name, &|path| unix::listen(path, mode))
@@ -321,7 +353,7 @@ fn assemble(
     };
     persist.keep_socket("inotify", watches.fd());
     let console = Console::new(options.show_status.unwrap_or(!options.user));
-    let mut log = Log::new(&run);
+    let mut log = Log::new(&host.journal_root(options.user), options.user);
     set_up_log(&mut log, &options, &inherited);
     let config = engine_config(&options, &host, cgroups.is_some());
     let paths = unit_paths(&options, &run);
@@ -357,6 +389,7 @@ fn assemble(
         shell_dirty: true,
         trim: false,
         entering: entering.flatten(),
+        supervisor: Supervisor::find(),
         options,
     };
     shell.engine.set_environment(shell.host.environment.clone());
@@ -368,7 +401,9 @@ fn assemble(
 
 fn find_cgroups(resumed: bool) -> Option<(Cgroups, Option<Entering>)> {
     let mut cgroups = Cgroups::find().ok()?;
-    let entering = if resumed { None } else { Some(cgroups.enter_init_scope().ok()?) };
+    // Who starts a manager of a user may have put it there (`DelegateSubgroup=`).
+    let entering =
+        if resumed || cgroups.is_entered() { None } else { Some(cgroups.enter_init_scope().ok()?) };
     Some((cgroups, entering))
 }
 
@@ -463,6 +498,7 @@ impl Shell {
         for failure in generators.run()? {
             self.complain(4, &format!("generator {failure}"));
         }
+        self.write_own_units(&generators);
         self.host.stamps.generators_finish = stamp();
         self.settle_own_cgroup();
         self.loader.borrow_mut().refresh();
@@ -487,6 +523,14 @@ impl Shell {
         self.host.host.cgroup_root = None;
         self.engine.config.cgroups = false;
         self.engine.config.controllers.clear();
+    }
+
+    fn write_own_units(&mut self, generators: &Generators) {
+        if !self.options.user
+            && let Err(error) = generators.write_own()
+        {
+            self.complain(4, &format!("managers of users will not be of our kind: {error}"));
+        }
     }
 
     /// The generators of this manager, and what they are told (systemd.generator(7)).
@@ -548,7 +592,9 @@ impl Shell {
         for failure in running.failures {
             self.complain(4, &format!("generator {failure}"));
         }
-        self.generators_to_run().tidy();
+        let generators = self.generators_to_run();
+        self.write_own_units(&generators);
+        generators.tidy();
         self.host.stamps.generators_finish = stamp();
         let _ = self.host.run_tree.write("systemd/systemd-units-load", b"", 0o444);
         self.loader.borrow_mut().refresh();
@@ -599,6 +645,11 @@ impl Shell {
         self.watch_cgroups_again();
         if reason == "reexec" {
             self.history = History::default();
+        }
+        if self.engine.is_booted() && !self.options.user {
+            self.supervisor.ready();
+        } else {
+            self.look_whether_ready();
         }
     }
 

@@ -132,6 +132,20 @@ impl Generators {
         Ok(running.failures)
     }
 
+    /// What a generator of our own writes: the unit's commands replaced so that user managers are this program, too, whatever
+    /// started us as PID 1. Comes after the others are done.
+    pub fn write_own(&self) -> Result<(), OsError> {
+        let image = fs::read_link("/proc/self/exe").attempt("read", "/proc/self/exe")?;
+        let Some(image) = image.to_str().filter(|path| Path::new(path).exists()) else { return Ok(()) };
+        let dir = format!("{}/user@.service.d", self.output[0]);
+        fs::create_dir_all(&dir).attempt("make directory", &dir)?;
+        let path = format!("{dir}/50-runstead.conf");
+        let text = format!(
+            "# Written by runstead, which is PID 1: managers of users are of its kind.\n[Service]\nExecStart=\nExecStart={image} --user\n"
+        );
+        fs::write(&path, text).attempt("write", &path)
+    }
+
     /// Remove output directories in which nothing was written.
     pub fn tidy(&self) {
         for dir in &self.output {

@@ -25,11 +25,24 @@ fn main() -> ExitCode {
         Some((&boot::KEEP_VERB, rest)) => boot::keep(rest),
         Some((&boot::FINISH_VERB, rest)) => boot::finish(rest),
         Some((&"example", rest)) => example::run(rest),
+        Some((&"--continue-spawn", rest)) => continue_spawn(rest),
         Some((&"--dump-configuration-items", _)) => usage::dump_configuration_items(),
         Some((verb, _)) if verb.starts_with("--") => manager(&words),
         Some((verb, _)) => usage::fail(&format!("unknown verb '{verb}'")),
     }
 }
+
+/// The second half of a spawn with a PAM session.
+fn continue_spawn(words: &[&str]) -> ExitCode {
+    let Some(fd) = words.first().and_then(|word| word.parse().ok()) else {
+        return usage::fail("--continue-spawn is the manager's own and takes a descriptor");
+    };
+    eprintln!("runstead: cannot go on with the start of a process: {}", runstead_os::spawn::go_on_from(fd));
+    ExitCode::from(EXIT_EXEC)
+}
+
+/// What a process exits with that could not be executed (systemd.exec(5)).
+const EXIT_EXEC: u8 = 203;
 
 /// The manager itself: as PID 1, or with `--user`, or with `--recover` after a crash.
 fn manager(words: &[&str]) -> ExitCode {

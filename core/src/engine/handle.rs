@@ -75,7 +75,7 @@ impl Engine {
 
     fn begin_boot(&mut self, target: UnitName) {
         for name in ["-.slice", "init.scope", "system.slice", "-.mount"] {
-            if self.config.user && name != "-.slice" {
+            if self.config.user && !matches!(name, "-.slice" | "init.scope") {
                 continue;
             }
             if let Ok(name) = UnitName::parse(name) {

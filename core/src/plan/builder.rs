@@ -104,15 +104,25 @@ impl<'a> Builder<'a> {
         self.push(Op::Mkdir { path: path.to_owned(), mode }, setting, on_error);
     }
 
-    /// Descriptors at 3 and up.
-    pub(super) fn fail_placing_fds(&mut self) {
-        let fds: Vec<i32> = self.spec.fds.iter().filter_map(|(id, _)| self.fd(*id)).collect();
-        if fds.is_empty() {
-            return;
-        }
+    /// The name of the PAM configuration: processes with all privileges have no session.
+    pub(super) fn pam_service(&self) -> Option<&'a str> {
+        self.settings().text(ids::PAM_NAME).filter(|name| !name.is_empty() && self.changes_user())
+    }
+
+    /// What is passed, and how many of them (the sockets) are made non-blocking or not.
+    pub(super) fn passed_fds(&self) -> (Vec<i32>, Option<(usize, bool)>) {
+        let fds = self.spec.fds.iter().filter_map(|(id, _)| self.fd(*id)).collect();
         let nonblock = (self.spec.listen_fds > 0)
             .then(|| (self.spec.listen_fds, self.settings().bool(ids::NON_BLOCKING)));
-        self.fail(Op::PlaceFds { fds, nonblock }, "Sockets", ExitStatus::Fds);
+        (fds, nonblock)
+    }
+
+    /// Descriptors at 3 and up, unless a PAM session has them there already.
+    pub(super) fn fail_placing_fds(&mut self) {
+        let (fds, nonblock) = self.passed_fds();
+        if !fds.is_empty() && self.pam_service().is_none() {
+            self.fail(Op::PlaceFds { fds, nonblock }, "Sockets", ExitStatus::Fds);
+        }
     }
 }
 

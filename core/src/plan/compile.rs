@@ -43,9 +43,17 @@ pub fn compile(spec: &SpawnSpec, facts: &SpawnFacts) -> Result<Plan, PlanError> 
     credentials::place(&mut b);
     privileges::keyring(&mut b);
     limits::resources(&mut b);
+    let umask = Op::Umask(b.settings().uint(ids::UMASK) as u32);
+    if b.pam_service().is_some() {
+        // Modules may change it.
+        b.fail(umask.clone(), "UMask", ExitStatus::Memory);
+        privileges::session(&mut b);
+    }
     namespace::enter(&mut b)?;
-    // Only now: what the steps above make has its own mode.
-    b.fail(Op::Umask(b.settings().uint(ids::UMASK) as u32), "UMask", ExitStatus::Memory);
+    if b.pam_service().is_none() {
+        // Only now: what the steps above make has its own mode.
+        b.fail(umask, "UMask", ExitStatus::Memory);
+    }
     privileges::groups(&mut b);
     let working_directory = working_directory(&b)?;
     b.fail_placing_fds();

@@ -29,8 +29,7 @@ const SKIPPED: [(DirectiveId, &str, &str); 18] = [
 ];
 
 /// What decides which file runs, as whom, or on which data, and is not there yet.
-const REFUSED: [(DirectiveId, &str, ExitStatus); 10] = [
-    (ids::PAM_NAME, "PAMName", ExitStatus::Pam),
+const REFUSED: [(DirectiveId, &str, ExitStatus); 9] = [
     (ids::ROOT_IMAGE, "RootImage", ExitStatus::Namespace),
     (ids::ROOT_EPHEMERAL, "RootEphemeral", ExitStatus::Namespace),
     (ids::EXTENSION_DIRECTORIES, "ExtensionDirectories", ExitStatus::Namespace),

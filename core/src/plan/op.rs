@@ -474,6 +474,25 @@ pub enum Op {
         /// Path.
         path: String,
     },
+    /// Open a PAM session (pam(3)), and leave a process that closes it when this one ends. The steps before are taken in the
+    /// child, those behind in the same process after an execve(2), with the environment that PAM made of the command's. Puts
+    /// descriptors at their places as [`Op::PlaceFds`] does, which then does not follow.
+    PamSession {
+        /// Name of the PAM configuration.
+        service: String,
+        /// For whom.
+        user: String,
+        /// Whose process closes the session.
+        uid: u32,
+        /// Likewise the group.
+        gid: u32,
+        /// Terminal, or empty.
+        tty: String,
+        /// As in [`Op::PlaceFds`].
+        fds: Vec<i32>,
+        /// As in [`Op::PlaceFds`].
+        nonblock: Option<(usize, bool)>,
+    },
     /// Put the manager's descriptors at 3 and up, with close-on-exec cleared; all others are closed.
     PlaceFds {
         /// Descriptors of the manager, in order.

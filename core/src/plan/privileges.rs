@@ -34,6 +34,20 @@ fn crate_hex(text: &str) -> Vec<u8> {
     digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
+/// The PAM session of `PAMName=`.
+pub(super) fn session(b: &mut Builder) {
+    let Some(service) = b.pam_service() else { return };
+    let user = b.user().unwrap_or(&b.facts.own_user);
+    let tty = match b.settings().text(ids::STANDARD_INPUT) {
+        Some(word) if word.starts_with("tty") => b.settings().text(ids::TTY_PATH).unwrap_or("/dev/console"),
+        _ => "",
+    };
+    let (fds, nonblock) = b.passed_fds();
+    let (uid, gid) = b.owner();
+    let (service, user, tty) = (service.to_owned(), user.name.clone(), tty.to_owned());
+    b.fail(Op::PamSession { service, user, uid, gid, tty, fds, nonblock }, "PAMName", ExitStatus::Pam);
+}
+
 /// Groups, as early as privileges are no longer needed for files.
 pub(super) fn groups(b: &mut Builder) {
     if !b.changes_user() || !b.facts.kernel.setuid {

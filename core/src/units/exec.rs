@@ -131,9 +131,6 @@ pub fn steps(
 
 /// The links and files below `systemd/units/` that tell the journal about a unit's log lines.
 fn publish(e: &Engine, id: UnitId, steps: &mut Vec<Step>) {
-    if e.config.user {
-        return;
-    }
     let unit = e.unit(id);
     let name = &unit.name;
     if let Some(invocation) = &unit.invocation {

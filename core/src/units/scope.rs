@@ -123,7 +123,7 @@ fn timed_out(e: &mut Engine, id: UnitId) {
 
 impl Machine for Scope {
     fn exists_without_file(e: &mut Engine, id: UnitId) -> bool {
-        e.unit(id).name.as_str() == "init.scope" && !e.config.user
+        e.unit(id).name.as_str() == "init.scope"
     }
 
     fn loaded(e: &mut Engine, id: UnitId) -> Result<(), LoadProblem> {

@@ -170,6 +170,11 @@ impl Cgroups {
         done
     }
 
+    /// Whether we are in [`INIT_SCOPE`] already.
+    pub fn is_entered(&self) -> bool {
+        self.of_process(std::process::id().cast_signed()).is_some_and(|path| path == INIT_SCOPE)
+    }
+
     /// Begin to move ourselves into [`INIT_SCOPE`]: a throw-away child does it, since the kernel lets who moves a process wait
     /// for many milliseconds. [`Cgroups::entered_init_scope`] waits for it.
     pub fn enter_init_scope(&mut self) -> Result<Entering, OsError> {
@@ -432,6 +437,23 @@ impl Cgroups {
             chown(file).attempt("give away", format!("{path}/{file}"))?;
         }
         let _ = chown("memory.oom.group");
+        Ok(())
+    }
+}
+
+impl Cgroups {
+    /// A cgroup with all its files: for those inside a delegated one, which the owner would make himself.
+    pub fn give_away(&self, path: &str, (uid, gid): (u32, u32)) -> Result<(), OsError> {
+        let dir = self.open_listable(path)?;
+        let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+        rustix::fs::fchown(&dir, Some(uid), Some(gid)).attempt("give away cgroup", path)?;
+        for entry in Dir::read_from(&dir).attempt("list cgroup", path)?.flatten() {
+            if entry.file_type() != FileType::Directory {
+                let changed =
+                    rustix::fs::chownat(&dir, entry.file_name(), Some(uid), Some(gid), AtFlags::empty());
+                changed.attempt("give away", path)?;
+            }
+        }
         Ok(())
     }
 }

@@ -19,6 +19,28 @@ const DIRECTORIES: [(&str, u32); 11] = [
     ("systemd/userdb", 0o755),
 ];
 
+/// Directories of a user's manager.
+const USER_DIRECTORIES: [(&str, u32); 6] = [
+    ("systemd", 0o755),
+    ("systemd/generator", 0o755),
+    ("systemd/inaccessible", 0o755),
+    ("systemd/propagate", 0o755),
+    ("systemd/propagate/.os-release-stage", 0o755),
+    ("systemd/units", 0o755),
+];
+
+/// Make the base of a user's run-time tree (`$XDG_RUNTIME_DIR`). What cannot be made is returned, with the reason.
+pub fn user_layout(run: &RunDir) -> Result<Vec<OsError>, OsError> {
+    for (path, mode) in USER_DIRECTORIES {
+        run.mkdir(path, mode, None)?;
+    }
+    // The kernel lets only root make a block device.
+    let mut missing = inaccessible(run)?;
+    missing.retain(|error| error.errno != Errno::PERM);
+    stage_os_release(run)?;
+    Ok(missing)
+}
+
 /// Make the base of the run-time tree. Without privileges device nodes are left out (what cannot be made is
 /// returned, with the reason), as the reference does.
 pub fn base_layout(run: &RunDir, container: Option<&str>) -> Result<Vec<OsError>, OsError> {
@@ -31,13 +53,16 @@ pub fn base_layout(run: &RunDir, container: Option<&str>) -> Result<Vec<OsError>
     }
     // What is loaded at this time counts as read: `NeedDaemonReload` compares with this file's time.
     run.write("systemd/systemd-units-load", b"", 0o444)?;
-    for source in ["/etc/os-release", "/usr/lib/os-release"] {
-        if let Ok(text) = std::fs::read(source) {
-            run.write("systemd/propagate/.os-release-stage/os-release", &text, 0o644)?;
-            break;
-        }
-    }
+    stage_os_release(run)?;
     Ok(missing)
+}
+
+fn stage_os_release(run: &RunDir) -> Result<(), OsError> {
+    let mut sources = ["/etc/os-release", "/usr/lib/os-release"].into_iter();
+    match sources.find_map(|source| std::fs::read(source).ok()) {
+        Some(text) => run.write("systemd/propagate/.os-release-stage/os-release", &text, 0o644),
+        None => Ok(()),
+    }
 }
 
 /// One node of each type, mode 0: what is mounted over a path that a unit must not reach.

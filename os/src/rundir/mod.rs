@@ -4,7 +4,7 @@ mod layout;
 mod remove;
 
 pub use files::{memory_file, mtime, read_limited, remove_file, touch, write_file};
-pub use layout::base_layout;
+pub use layout::{base_layout, user_layout};
 
 pub use crate::mount::make_directory;
 use remove::remove_small_tree;
@@ -16,6 +16,14 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 use std::cell::Cell;
+
+/// The umask of this process.
+pub fn umask() -> u32 {
+    // There is no call that only asks; nobody else makes files meanwhile.
+    let mask = rustix::process::umask(Mode::from_raw_mode(0o077));
+    rustix::process::umask(mask);
+    mask.as_raw_mode()
+}
 
 /// Most entries of a tree that are removed at once.
 const SMALL_TREE: usize = 64;

@@ -106,7 +106,12 @@ pub fn connect_stream(path: &str) -> Result<OwnedFd, OsError> {
 pub fn connect_datagram(path: &str) -> Result<OwnedFd, OsError> {
     let fd = open(SocketType::DGRAM)?;
     set_send_buffer(&fd, NOTIFY_BUFFER);
-    let address = SocketAddrUnix::new(path).attempt("connect", path)?;
+    // A name in the abstract name space is written with "@" (unix(7)).
+    let address = match path.strip_prefix('@') {
+        Some(name) => SocketAddrUnix::new_abstract_name(name.as_bytes()),
+        None => SocketAddrUnix::new(path),
+    };
+    let address = address.attempt("connect", path)?;
     connect(&fd, &address).attempt("connect", path)?;
     Ok(fd)
 }

@@ -2,8 +2,8 @@
 use super::assemble::{Arg, Assembler, CWD, JOIN, TEMP, TEMP2, signed};
 use super::fds::FdLayout;
 use super::{encode_mount, encode_stdio};
-use crate::sys::program::{Instruction, special};
-use runstead_core::plan::{ExitStatus, OnError, Op, Plan, Slot, Text};
+use crate::sys::program::{Image, Instruction, Policy, special};
+use runstead_core::plan::{ExitStatus, OnError, Op, Plan, Slot, Step, Text};
 
 use Arg::{N, R};
 
@@ -27,6 +27,7 @@ pub(super) fn encode(plan: &Plan, layout: &FdLayout, unshare_files: bool, ignore
     let mut asm = Assembler::default();
     asm.begin(PROLOGUE, OnError::Fail(ExitStatus::Fds));
     layout.encode(&mut asm, unshare_files);
+    name_child(&mut asm, plan);
     let join = asm.code.len();
     asm.add(special::CLEAR, &[R(JOIN)]);
     asm.finish();
@@ -43,6 +44,33 @@ pub(super) fn encode(plan: &Plan, layout: &FdLayout, unshare_files: bool, ignore
     }
     let fits = !asm.overflow && plan.steps.len() < usize::from(PROLOGUE);
     fits.then_some(Encoded { code: asm.code, data: asm.data, join, signals })
+}
+
+/// Until it is executed the child has the name of what it is going to be, in parentheses, as the reference shows it: of a
+/// longer one the last eight letters.
+fn name_child(asm: &mut Assembler, plan: &Plan) {
+    let Some(Op::Exec { paths, .. }) = plan.steps.last().map(|step| &step.op) else { return };
+    let name = paths.first().map_or("", |path| path.rsplit('/').next().unwrap_or(path));
+    let skip = name.char_indices().rev().nth(7).map_or(0, |(at, _)| at);
+    let name = asm.string(&format!("({})", &name[skip..]));
+    asm.call(libc::SYS_prctl, &[N(libc::PR_SET_NAME as u64), name]).policy = Policy::Continue as u8;
+}
+
+/// The last steps of a plan, for a process that has the environment for the command already, and read this from a descriptor.
+pub(super) fn encode_rest(steps: &[Step], from: usize) -> Option<Image> {
+    let mut asm = Assembler::default();
+    asm.begin(PROLOGUE, OnError::Fail(ExitStatus::Fds));
+    asm.call(libc::SYS_close, &[N(from as u64)]);
+    asm.finish();
+    let layout = FdLayout::none();
+    for (number, step) in steps.iter().enumerate() {
+        asm.begin(u16::try_from(number).ok()?, step.on_error);
+        encode_op(&mut asm, &step.op, &Plan::default(), &layout);
+        asm.finish();
+    }
+    let exec = asm.code.last_mut().filter(|last| last.op == special::EXEC)?;
+    exec.args[4] = 1;
+    (!asm.overflow).then_some(Image { code: asm.code, data: asm.data })
 }
 
 /// The child is made in a way that lets it inherit handlers: all signals get their default actions.

@@ -47,6 +47,11 @@ pub(super) fn duplicate(fd: i32) -> Result<OwnedFd, Errno> {
 }
 
 impl FdLayout {
+    /// For steps that use none of the manager's descriptors.
+    pub(super) fn none() -> Self {
+        FdLayout { copies: BTreeMap::new(), moved: BTreeMap::new(), high: 0, pipe: -1 }
+    }
+
     /// For a plan, the write end of the spawn's own pipe, and copies that stand for the plan's descriptors.
     pub(super) fn new(plan: &Plan, pipe: i32, copies: BTreeMap<i32, i32>) -> Self {
         let placed = plan.steps.iter().find_map(|step| match &step.op {

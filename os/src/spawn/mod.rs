@@ -10,8 +10,10 @@ mod encode;
 mod encode_mount;
 mod encode_stdio;
 mod fds;
+mod pam;
 
 pub use clean_up::clean_up;
+pub use pam::go_on_from;
 
 pub use crate::sys::clone::How;
 use crate::sys::clone::clone_child;
@@ -150,6 +152,13 @@ impl Spawner {
     /// Make the child. It fails here only when there is no child; what fails in the child comes by its exit status and
     /// [`Child::exec_result`].
     pub fn spawn(&self, plan: &Plan, options: Options) -> Result<Child, SpawnError> {
+        match pam::split(plan).map_err(|errno| no_child("PAMName", errno))? {
+            Some(split) => self.spawn_plain(&split.plan, options),
+            None => self.spawn_plain(plan, options),
+        }
+    }
+
+    fn spawn_plain(&self, plan: &Plan, options: Options) -> Result<Child, SpawnError> {
         let (pipe, write_end) =
             pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(|errno| no_child("fork", errno))?;
         let share = options.open_fds >= SHARE_FILES_FROM;

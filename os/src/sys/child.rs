@@ -199,7 +199,8 @@ impl Machine<'_> {
 
     /// Try the paths in order; as execvp(3), a missing or forbidden file does not end the search.
     fn exec(&self, a: [usize; 6]) -> isize {
-        let (paths, count, argv, envp) = (a[0] as *const u64, a[1], a[2], a[3]);
+        let (paths, count, argv) = (a[0] as *const u64, a[1], a[2]);
+        let envp = if a[4] == 0 { a[3] } else { self.header.environ.load(Ordering::Relaxed) };
         let mut worst = -(libc::ENOENT as isize);
         for n in 0..count {
             // SAFETY: `count` relocated words at `paths`.

@@ -10,6 +10,7 @@ pub mod heap;
 pub mod inherit;
 pub mod mount;
 pub mod namespaces;
+pub mod pam_session;
 pub mod power;
 pub mod process;
 pub mod program;

@@ -8,7 +8,7 @@
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 /// How an argument of an [`Instruction`] is meant.
@@ -61,7 +61,7 @@ pub mod special {
     pub const AMBIENT: u32 = FIRST + 7;
     /// (D array, count): add the data's address to each word.
     pub const RELOCATE: u32 = FIRST + 8;
-    /// (D paths, count, D argv, D envp): execve the first that is there.
+    /// (D paths, count, D argv, D envp, own): execve the first that is there; `own` says with the environment of this process.
     pub const EXEC: u32 = FIRST + 9;
     /// (R fd): reset a terminal's line settings.
     pub const RESET_TTY: u32 = FIRST + 10;
@@ -135,6 +135,8 @@ pub struct Header {
     pub list: [AtomicU32; WEAKENED],
     /// How many instructions follow.
     count: usize,
+    /// The environment of the process that runs an [`Image`].
+    pub(super) environ: AtomicUsize,
 }
 
 /// What the child said of itself.
@@ -302,9 +304,82 @@ impl Program {
     }
 }
 
+/// Instructions and data on their way to another process of the same executable.
+#[derive(Debug)]
+pub struct Image {
+    /// What to do.
+    pub code: Vec<Instruction>,
+    /// What that refers to.
+    pub data: Vec<u8>,
+}
+
+impl Image {
+    /// The number of instructions, they, and the data.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.code.len().to_ne_bytes().to_vec();
+        let length = size_of_val(self.code.as_slice());
+        // SAFETY: instructions are plain numbers, with no padding between the fields (a test looks).
+        let code = unsafe { std::slice::from_raw_parts(self.code.as_ptr().cast::<u8>(), length) };
+        bytes.extend_from_slice(code);
+        bytes.extend_from_slice(&self.data);
+        bytes
+    }
+
+    /// Back again; `None` when it is too short.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Image> {
+        let (count, rest) = bytes.split_first_chunk()?;
+        let count = usize::from_ne_bytes(*count);
+        let (code, data) = rest.split_at_checked(count.checked_mul(size_of::<Instruction>())?)?;
+        let read = |chunk: &[u8]| {
+            // SAFETY: the chunk has the size of an instruction, for which any bytes are valid numbers.
+            unsafe { chunk.as_ptr().cast::<Instruction>().read_unaligned() }
+        };
+        let code = code.chunks_exact(size_of::<Instruction>()).map(read).collect();
+        Some(Image { code, data: data.to_vec() })
+    }
+
+    /// Become what it says. Comes back only without memory.
+    pub fn run(self) -> std::io::Error {
+        let program = match Program::new(&mut Arena::default(), &self.code, &self.data) {
+            Ok(program) => program,
+            Err(errno) => return errno.into(),
+        };
+        unsafe extern "C" {
+            static environ: *const *const libc::c_char;
+        }
+        // SAFETY: the C library's variable; this process has one thread.
+        let environment = unsafe { environ };
+        program.parts().header.environ.store(environment as usize, Ordering::Relaxed);
+        super::child::run(program.address())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn images_survive_the_way() {
+        let sizes = [4, 2, 2, 1, 1, 2, 4, 4, 4, 48];
+        assert_eq!(size_of::<Instruction>(), sizes.iter().sum::<usize>(), "there is padding");
+        let instruction = Instruction {
+            op: special::EXEC,
+            kinds: 5,
+            store: 1,
+            policy: 2,
+            exit: 3,
+            step: 4,
+            end: 6,
+            fine: [7, 8],
+            fine_to: 9,
+            args: [1, 2, 3, 4, 5, u64::MAX],
+        };
+        let image = Image { code: vec![instruction; 3], data: b"data".to_vec() };
+        let bytes = image.to_bytes();
+        let again = Image::from_bytes(&bytes).expect("whole");
+        assert_eq!((format!("{:?}", again.code), &*again.data), (format!("{:?}", image.code), &b"data"[..]));
+        assert!(Image::from_bytes(&bytes[..200]).is_none() && Image::from_bytes(&[255; 8]).is_none());
+    }
 
     fn program(arena: &mut Arena, byte: u8, length: usize) -> Program {
         Program::new(arena, &[], &vec![byte; length]).expect("there is memory")

@@ -61,14 +61,11 @@ fn remove(e: &mut Engine, id: UnitId, which: impl Fn(&StoredFd) -> bool) {
     }
 }
 
-/// A stored descriptor became ready: the other side hung up, so it is of no use any more.
+/// The other side of a stored descriptor hung up, so it is of no use any more. Data is for the service.
 pub(super) fn fd_ready(e: &mut Engine, id: UnitId, fd: FdId, hangup: bool) {
     if hangup {
         remove(e, id, |stored| stored.fd == fd);
         unpin(e, id);
-    } else {
-        // Only a hang-up is waited for; data is for the service.
-        e.emit(Effect::PollFd { fd, on: false, accept: false });
     }
 }
 
