@@ -232,6 +232,38 @@ pub const ALL: &[Scenario] = &[
         },
     ),
     Scenario::new(
+        "exec/pam-session-with-its-environment",
+        &[
+            ("/t/@@/pam", "PAMS=from pam\n"),
+            (
+                "/etc/pam.d/@@",
+                "account required pam_permit.so
+                session required pam_permit.so
+                session required pam_env.so readenv=1 envfile=/t/@@/pam
+                session required pam_limits.so",
+            ),
+            (
+                "@@a.service",
+                "[Service]
+                User=daemon
+                PAMName=@@
+                Environment=OWN=unit
+                ExecStart=/bin/sh -c 'echo \"$0|$$OWN|$(id -un)|$(id -Gn)\" >>/t/@@/log; exec sleep 1d' ${PAMS}",
+            ),
+        ],
+        ("PAMName=@@", ""),
+        |c| {
+            c.ok("chmod 1777 /t/@@")?;
+            c.ctl("start @@a.service")?;
+            c.until("the record", || Ok(!c.record().is_empty()))?;
+            equal("record", &c.record(), &["from pam|unit|daemon|daemon"])?;
+            let main = c.show("@@a.service", "MainPID")?;
+            equal("closes it", c.ok(&format!("ps -o user=,comm= --ppid {main}"))?.trim(), "daemon   (sd-pam)")?;
+            c.ctl("stop @@a.service")?;
+            equal("result", &c.shows("@@a.service", &["Result", "SubState"])?, &["success", "dead"])
+        },
+    ),
+    Scenario::new(
         "exec/capabilities-and-no-new-privileges",
         &[(
             "@@a.service",

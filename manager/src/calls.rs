@@ -5,11 +5,13 @@ use runstead_api::systemd1::action::{Action, Operation, Read, Shape};
 use runstead_api::systemd1::errors::Error;
 use runstead_api::systemd1::route::{self, Call, Target};
 use runstead_api::systemd1::{answer, introspect, manager_properties, objects};
+use runstead_core::directives::ids;
 use runstead_core::engine::effect::{CallId, Failure, FdId, Request, Response};
 use runstead_core::engine::event::{Caller, Event};
 use runstead_core::names::UnitName;
 use runstead_wire::dbus::Message;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// Calls under way; one more is refused.
 const MAX_CALLS: usize = 16384;
@@ -208,10 +210,10 @@ impl Shell {
         match action {
             Action::Read(read) => self.read_action(message, caller, &read).map(Some),
             Action::Engine(request, shape) => {
-                if !matches!(request, Request::LoadUnit(_)) {
+                let request = self.with_pids(self.with_own_unit(request, caller)?);
+                if !matches!(request, Request::LoadUnit(_)) && !self.is_allowed_to_attach(&request, caller) {
                     require_root(caller)?;
                 }
-                let request = self.with_pids(request);
                 self.request(peer, message, caller, request, Wanted::Reply(shape))?;
                 Ok(None)
             }
@@ -225,17 +227,38 @@ impl Shell {
     }
 
     /// `PIDFDs` of a transient scope as process ids.
-    fn with_pids(&self, mut request: Request) -> Request {
+    fn with_pids(&mut self, mut request: Request) -> Request {
         if let Request::StartTransient { pids, fds, .. } = &mut request {
-            fds.retain(|(role, fd)| {
-                if &**role != "PIDFDs" {
-                    return true;
-                }
-                pids.extend(self.fds.get(*fd).and_then(runstead_os::process::pid_of_pidfd));
-                false
-            });
+            let (by_fd, kept) = std::mem::take(fds).into_iter().partition(|(role, _)| &**role == "PIDFDs");
+            *fds = kept;
+            let by_fd: Vec<(Rc<str>, FdId)> = by_fd;
+            for (_, fd) in by_fd {
+                pids.extend(self.fds.get(fd).and_then(runstead_os::process::pid_of_pidfd));
+                self.close_fd(fd);
+            }
         }
         request
+    }
+
+    /// `AttachProcessesToUnit` without a unit means the caller's.
+    fn with_own_unit(&self, request: Request, caller: &Caller) -> Result<Request, Error> {
+        let Request::AttachToOwn { subgroup, pids } = request else { return Ok(request) };
+        let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.of_process(caller.pid));
+        let unit = cgroup.and_then(|path| self.engine.unit_of_cgroup(&path));
+        let unit = unit.map(|id| self.engine.unit(id).name.clone());
+        let unit = unit.ok_or_else(|| Error::invalid_args("The caller's process belongs to no unit"))?;
+        Ok(Request::Attach { unit, subgroup, pids })
+    }
+
+    /// Users may move their own processes into what is delegated to them: their manager asks for it.
+    fn is_allowed_to_attach(&self, request: &Request, caller: &Caller) -> bool {
+        let Request::Attach { unit, pids, .. } = request else { return false };
+        let settings = self.engine.find_unit(unit).map(|unit| &unit.settings);
+        let owner = settings.filter(|settings| settings.delegate().is_some());
+        let owner = owner.and_then(|settings| settings.text(ids::USER));
+        let is_callers = |name: &str| self.host.users.user(name).is_ok_and(|user| user.uid == caller.uid);
+        let theirs = |pid: &i32| runstead_os::process::uid(*pid).is_ok_and(|uid| uid == caller.uid);
+        owner.is_some_and(is_callers) && pids.iter().all(theirs)
     }
 
     fn read_action(&mut self, message: &Message, caller: &Caller, read: &Read) -> Result<Message, Error> {

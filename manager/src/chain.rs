@@ -13,8 +13,10 @@ use runstead_os::reactor::{Interest, Priority};
 use runstead_os::socket::{Owner, accept_described, open_all};
 use runstead_os::spawn::{Child, ExecResult, Options};
 use runstead_os::{OsError, mount, process};
+use rustix::io::Errno;
 use std::os::fd::AsFd as _;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A child that has not executed its program yet, as far as we know.
 #[derive(Debug)]
@@ -24,6 +26,9 @@ pub(crate) struct WaitingExec {
     /// The rest of a chain that goes on only afterwards (`Type=exec`).
     chain: Option<Suspended>,
 }
+
+/// How long a user's manager waits for PID 1 to move a process.
+const ATTACH_PATIENCE: Duration = Duration::from_secs(5);
 
 /// So many may wait for their turn in the loop.
 const UNSETTLED_EXECS: usize = 8;
@@ -107,9 +112,7 @@ impl Shell {
             Step::Spawn(spec) => return self.spawn(unit, &spec, output),
             Step::OpenSocket(spec) => self.open_socket(&spec, output)?,
             Step::Attach { cgroup, pids } => {
-                if let Some(cgroups) = &mut self.cgroups {
-                    cgroups.attach(&cgroup, &pids).map_err(os_error)?;
-                }
+                self.attach(&cgroup, &pids).map_err(os_error)?;
             }
             Step::Kill(spec) => output.alive = self.kill(&spec).map_err(os_error)?,
             Step::ReadPidFile { path, cgroup } => self.read_pid_file(&path, cgroup.as_deref(), output),
@@ -310,6 +313,21 @@ impl Shell {
             owner.gid = Some(gid);
         }
         Ok(owner)
+    }
+
+    /// Move processes. A user's manager may not take them out of a login session: PID 1 does it for him.
+    fn attach(&mut self, cgroup: &str, pids: &[Pid]) -> Result<(), OsError> {
+        let Some(cgroups) = &mut self.cgroups else { return Ok(()) };
+        match cgroups.attach(cgroup, pids) {
+            Err(error) if self.options.user && matches!(error.errno, Errno::PERM | Errno::ACCESS) => {
+                let asked = crate::client::attach_by_system_manager(cgroup, pids, ATTACH_PATIENCE);
+                asked.map_err(|why| {
+                    self.complain(4, &format!("the system's manager does not move processes for us: {why}"));
+                    error
+                })
+            }
+            other => other,
+        }
     }
 
     /// Signal processes; how many are left.

@@ -290,7 +290,7 @@ impl Facts for ShellFacts<'_> {
         let watchdog = |name: &str, default| host.watchdogs.get(name).copied().unwrap_or(default);
         ManagerFacts {
             version: format!("257 (runstead {})", env!("CARGO_PKG_VERSION")),
-            features: "+CGROUP +NOTIFY +DBUS -PAM -SECCOMP -SELINUX -APPARMOR".to_owned(),
+            features: "+CGROUP +NOTIFY +DBUS +PAM -SECCOMP -SELINUX -APPARMOR".to_owned(),
             virtualization: identity.virtualization.clone(),
             architecture: identity.architecture.to_owned(),
             tainted: tainted(),

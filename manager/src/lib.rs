@@ -23,6 +23,7 @@ mod announce;
 mod bus;
 mod calls;
 mod chain;
+pub mod client;
 mod clients;
 mod console;
 mod effects;

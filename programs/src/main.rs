@@ -1,7 +1,6 @@
 //! The multi-call binary: PID 1, `runstead boot`, the examples.
 mod boot;
 mod builtin;
-mod client;
 mod example;
 mod usage;
 

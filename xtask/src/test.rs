@@ -55,6 +55,7 @@ const MACHINES: &[&str] = &[
     "--test=newcomer",
     "--test=boots",
     "--test=reexec",
+    "--test=logins",
 ];
 
 /// Optimised: a hundred thousand files take their time otherwise.
@@ -104,6 +105,8 @@ const STEPS: &[Step] = &[
     full("sabotaged scenarios fail", 15, Action::Test("scenarios", REFERENCE, &["--sabotage"])),
     full("scenarios on runstead", 15, Action::Test("scenarios", OURS, &[])),
     full("100,000 damaged messages and notifications", 15, Action::Test("storm", OURS, &[])),
+    full("200 logins on the reference", 5, Action::Test("logins", REFERENCE, &[])),
+    full("200 logins on runstead", 5, Action::Test("logins", OURS, &[])),
     full("100 re-executions of PID 1 under load", 10, Action::Test("reexec", OURS, &[])),
     full("50 crashes of PID 1 under load, and a crash loop", 5, Action::Test("crashes", OURS, &[])),
 ];

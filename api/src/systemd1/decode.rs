@@ -66,8 +66,13 @@ fn manager_units(member: &str, body: &mut Reader<'_>) -> Result<Option<Action>, 
         | "MountImageUnit"
         | "LoadUnit"
         | "GetUnit" => {
-            let unit = known_unit(member, body.str()?)?;
-            on_unit(short_member(member), unit, body)?
+            let name = body.str()?;
+            if member == "AttachProcessesToUnit" && name.is_empty() {
+                let subgroup = body.str()?.into();
+                let request = Request::AttachToOwn { subgroup, pids: transient::pids(body)? };
+                return Ok(Some(Action::Engine(request, Shape::Nothing)));
+            }
+            on_unit(short_member(member), known_unit(member, name)?, body)?
         }
         "StartTransientUnit" => transient::start_transient(body)?,
         _ => match member.strip_suffix("Unit").and_then(simple_job) {

@@ -627,6 +627,13 @@ pub enum Request {
         /// Who.
         pids: Vec<Pid>,
     },
+    /// The same to the caller's own unit, which the shell finds out: the engine gets [`Request::Attach`].
+    AttachToOwn {
+        /// Below its cgroup.
+        subgroup: Rc<str>,
+        /// Who.
+        pids: Vec<Pid>,
+    },
     /// `CleanUnit`.
     Clean(UnitName, u32),
     /// End: poweroff and so on through `PowerOff`, `Reboot`, `Exit` calls, at once.

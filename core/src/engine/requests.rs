@@ -119,6 +119,9 @@ impl Engine {
                 scope::abandon(self, id).map(|()| Response::Done)
             }
             Request::Attach { unit, subgroup, pids } => self.attach(&unit, &subgroup, pids),
+            Request::AttachToOwn { .. } => {
+                Err(refuse(FailureKind::NoUnitForPid, "The caller belongs to no unit."))
+            }
             Request::Clean(unit, what) => self.clean(&unit, what),
             Request::Exit(exit) => {
                 if let super::effect::Exit::Exit(status) = exit {

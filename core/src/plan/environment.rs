@@ -35,7 +35,8 @@ impl Environment {
 pub(super) fn assemble(b: &mut Builder) -> Result<Op, PlanError> {
     let environment = environment(b)?;
     let command = &b.spec.command;
-    let mut argv: Vec<Text> = if command.no_env_expand {
+    // With a PAM session variables of its making count: they are expanded behind it.
+    let mut argv: Vec<Text> = if command.no_env_expand || b.pam_service().is_some() {
         command.argv.iter().map(|word| (&**word).into()).collect()
     } else {
         command.argv.iter().flat_map(|word| expand_word(word, &environment)).collect()
@@ -263,6 +264,15 @@ fn files(b: &Builder, environment: &mut Environment) -> Result<(), PlanError> {
         }
     }
     Ok(())
+}
+
+/// Words of a command line with variables in place of their names, as [`Op::PamSession`] leaves them to be done.
+pub fn expand(words: &[String], variables: &[(String, String)]) -> Vec<String> {
+    let mut environment = Environment::default();
+    for (name, value) in variables {
+        environment.set(name, value.as_str());
+    }
+    words.iter().flat_map(|word| expand_word(word, &environment)).map(|word| word.text).collect()
 }
 
 /// One word of a command line: `$NAME` alone becomes words, `${NAME}` inside a word its value, `$$` a dollar.

@@ -20,6 +20,7 @@ mod privileges;
 mod stdio;
 
 pub use compile::compile;
+pub use environment::expand;
 
 pub use exit::ExitStatus;
 pub use facts::{Credential, Kernel, Prefixes, Scope, SpawnFacts, UserFacts, private_tmp_suffix};

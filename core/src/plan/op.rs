@@ -488,6 +488,8 @@ pub enum Op {
         gid: u32,
         /// Terminal, or empty.
         tty: String,
+        /// Variables in the arguments are expanded afterwards ([`super::expand`]).
+        expand: bool,
         /// As in [`Op::PlaceFds`].
         fds: Vec<i32>,
         /// As in [`Op::PlaceFds`].

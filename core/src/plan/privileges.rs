@@ -45,7 +45,12 @@ pub(super) fn session(b: &mut Builder) {
     let (fds, nonblock) = b.passed_fds();
     let (uid, gid) = b.owner();
     let (service, user, tty) = (service.to_owned(), user.name.clone(), tty.to_owned());
-    b.fail(Op::PamSession { service, user, uid, gid, tty, fds, nonblock }, "PAMName", ExitStatus::Pam);
+    let expand = !b.spec.command.no_env_expand;
+    b.fail(
+        Op::PamSession { service, user, uid, gid, tty, expand, fds, nonblock },
+        "PAMName",
+        ExitStatus::Pam,
+    );
 }
 
 /// Groups, as early as privileges are no longer needed for files.

@@ -173,7 +173,7 @@ fn published_settings(s: &Settings) -> Vec<(&'static str, RunEntry)> {
 
 /// Take back what [`steps`] published: the unit is down.
 pub fn unpublish(e: &mut Engine, id: UnitId) {
-    if e.config.user || e.unit(id).invocation.is_none() {
+    if e.unit(id).invocation.is_none() {
         return;
     }
     let unit = e.unit(id);

@@ -56,7 +56,7 @@ fn name_child(asm: &mut Assembler, plan: &Plan) {
     asm.call(libc::SYS_prctl, &[N(libc::PR_SET_NAME as u64), name]).policy = Policy::Continue as u8;
 }
 
-/// The last steps of a plan, for a process that has the environment for the command already, and read this from a descriptor.
+/// Steps of a plan for a process that reads this from a descriptor; the command itself follows ([`append_command`]).
 pub(super) fn encode_rest(steps: &[Step], from: usize) -> Option<Image> {
     let mut asm = Assembler::default();
     asm.begin(PROLOGUE, OnError::Fail(ExitStatus::Fds));
@@ -68,9 +68,22 @@ pub(super) fn encode_rest(steps: &[Step], from: usize) -> Option<Image> {
         encode_op(&mut asm, &step.op, &Plan::default(), &layout);
         asm.finish();
     }
-    let exec = asm.code.last_mut().filter(|last| last.op == special::EXEC)?;
-    exec.args[4] = 1;
     (!asm.overflow).then_some(Image { code: asm.code, data: asm.data })
+}
+
+/// The command behind such steps, with the environment that the process has.
+pub(super) fn append_command(image: Image, paths: &[String], argv: &[Text]) -> Image {
+    let mut asm = Assembler::default();
+    (asm.code, asm.data) = (image.code, image.data);
+    asm.begin(PROLOGUE, OnError::Fail(ExitStatus::Exec));
+    let first = asm.code.len();
+    exec(&mut asm, paths, argv, &[]);
+    if let Some(exec) = asm.code.last_mut() {
+        exec.args[4] = 1;
+    }
+    let end = asm.code.len() as u32;
+    asm.code[first..].iter_mut().for_each(|instruction| instruction.end = end);
+    Image { code: asm.code, data: asm.data }
 }
 
 /// The child is made in a way that lets it inherit handlers: all signals get their default actions.

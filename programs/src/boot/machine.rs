@@ -2,7 +2,7 @@
 use super::options::Options;
 use super::{FINISH_VERB, KEEP_VERB};
 use crate::builtin;
-use crate::client::{Client, UnitLine};
+use runstead_manager::client::{Client, UnitLine};
 use runstead_os::container::{self, ContainerCgroup, Root};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

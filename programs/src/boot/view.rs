@@ -2,7 +2,7 @@
 use super::machine::Machine;
 use super::options::Options;
 use crate::builtin;
-use crate::client::UnitLine;
+use runstead_manager::client::UnitLine;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! A small synchronous client of the manager's private socket, for the live display.
+//! A small synchronous D-Bus client: of the manager's private socket, for the live display, and of the system bus, for what a
+//! user's manager asks PID 1 for.
 use runstead_wire::dbus::auth::ClientAuth;
 use runstead_wire::dbus::{Connection, Kind, Limits, Message};
 use std::io::{self, Read as _, Write as _};
@@ -30,6 +31,27 @@ pub struct UnitLine {
 }
 
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
+
+/// Let PID 1 move processes into a cgroup below that of the unit we run in: what a user's manager may not do itself with
+/// processes of a login session.
+pub fn attach_by_system_manager(below: &str, pids: &[i32], wait: Duration) -> io::Result<()> {
+    let mut client = Client::of_system_bus(wait)?;
+    let call = Message::method_call(
+        Some(runstead_api::systemd1::BUS_NAME),
+        runstead_api::systemd1::MANAGER_PATH,
+        MANAGER,
+        "AttachProcessesToUnit",
+    );
+    let call = call.build(|writer| {
+        writer.str("").str(below).array("u", |list| {
+            for pid in pids {
+                list.u32(pid.cast_unsigned());
+            }
+        });
+    });
+    client.ask(&call.map_err(io::Error::other)?, wait).map(drop)
+}
 
 impl Client {
     /// Connect.
@@ -39,10 +61,28 @@ impl Client {
         Ok(Client { stream, connection, signals: Vec::new() })
     }
 
+    /// Connect to the system bus and ask its driver for a name.
+    pub fn of_system_bus(wait: Duration) -> io::Result<Client> {
+        let mut client = Client::connect(Path::new(SYSTEM_BUS))?;
+        let hello = Message::method_call(
+            Some("org.freedesktop.DBus"),
+            "/org/freedesktop/DBus",
+            "org.freedesktop.DBus",
+            "Hello",
+        );
+        client.ask(&hello, wait)?;
+        Ok(client)
+    }
+
     /// Call a method of the manager and wait for its answer.
     pub fn call(&mut self, member: &str, wait: Duration) -> io::Result<Message> {
-        let call = Message::method_call(None, runstead_api::systemd1::MANAGER_PATH, MANAGER, member);
-        let serial = self.connection.send(&call).map_err(io::Error::other)?;
+        self.ask(&Message::method_call(None, runstead_api::systemd1::MANAGER_PATH, MANAGER, member), wait)
+    }
+
+    /// Send a call and wait for its answer.
+    pub fn ask(&mut self, call: &Message, wait: Duration) -> io::Result<Message> {
+        let member = call.member().unwrap_or("a call").to_owned();
+        let serial = self.connection.send(call).map_err(io::Error::other)?;
         let end = Instant::now() + wait;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             let Some(message) = self.receive(left)? else { break };
