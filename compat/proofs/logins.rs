@@ -98,6 +98,12 @@ fn boot(under_test: UnderTest, root: &Path) -> Result<Machine> {
     // The default lets a user's manager live for ten seconds after the last login.
     let logind = "[Login]\nUserStopDelaySec=0\n";
     options.files.push(("/etc/systemd/logind.conf.d/test.conf".into(), file(logind)));
+    // Two hundred logins start and stop these more often than the default lets them.
+    for unit in ["user@", "user-runtime-dir@", "user-"] {
+        let kind = if unit == "user-" { "slice" } else { "service" };
+        let path = format!("/etc/systemd/system/{unit}.{kind}.d/test.conf");
+        options.files.push((path, file("[Unit]\nStartLimitIntervalSec=0\n")));
+    }
     let sshd = "MaxStartups 100\nMaxSessions 100\nPerSourcePenalties no\n";
     options.files.push(("/etc/ssh/sshd_config.d/test.conf".into(), file(sshd)));
     let mut machine = Machine::boot(&options)?;
@@ -159,10 +165,11 @@ fn listen(session: &mut Running) -> Result<BTreeMap<String, String>> {
     Err(Error::new(format!("the login ended early, after {said:?}")))
 }
 
-/// What still belongs to a login of the user.
+/// What still belongs to a login of the user. A FIFO without its session is Debian's logind's own: under load it forgets one now and
+/// then, also on the reference.
 fn what_is_left(machine: &Machine) -> Result<String> {
     let script = format!(
-        "cd /run/systemd; ls -d sessions/* users/* /run/user/{UID} /sys/fs/cgroup/user.slice/user-{UID}.slice 2>/dev/null
+        "cd /run/systemd; ls -d users/* $(ls -d sessions/* | grep -v '\\.ref$') /run/user/{UID} /sys/fs/cgroup/user.slice/user-{UID}.slice 2>/dev/null
         ps -o pid=,args= -u {USER}
         systemctl list-units --plain --no-legend --all 'session-*' 'user@{UID}*' 'user-{UID}*' 'user-runtime-dir@{UID}*' | cut -c1-60
         true"

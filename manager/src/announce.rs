@@ -44,6 +44,8 @@ impl Shell {
             Announcement::StartupFinished(_) => {
                 self.host.stamps.finish = crate::facts::stamp();
                 self.supervisor.ready();
+                // What the start needed is not needed any more.
+                self.trim = true;
             }
             Announcement::Reloading(true) => self.supervisor.reloading(),
             Announcement::Reloading(false) => self.supervisor.ready(),
