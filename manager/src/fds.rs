@@ -7,12 +7,21 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 #[derive(Debug)]
 pub struct FdTable {
     fds: BTreeMap<FdId, OwnedFd>,
+    /// What arrived, by device and inode: one open file has one inode.
+    arrived: BTreeMap<Inode, Vec<FdId>>,
     next: u64,
+}
+
+/// Device and inode number.
+type Inode = (u64, u64);
+
+fn inode(fd: impl AsFd) -> Option<Inode> {
+    rustix::fs::fstat(fd).ok().map(|stat| (stat.st_dev, stat.st_ino))
 }
 
 impl Default for FdTable {
     fn default() -> Self {
-        FdTable { fds: BTreeMap::new(), next: 1 }
+        FdTable { fds: BTreeMap::new(), arrived: BTreeMap::new(), next: 1 }
     }
 }
 
@@ -20,8 +29,7 @@ impl FdTable {
     /// Register what arrived from outside.
     pub fn arrived(&mut self, fd: OwnedFd) -> FdId {
         let id = FdId(self.next);
-        self.next += 2;
-        self.fds.insert(id, fd);
+        self.put(id, fd);
         id
     }
 
@@ -29,6 +37,11 @@ impl FdTable {
     pub fn put(&mut self, id: FdId, fd: OwnedFd) {
         if id.0 % 2 == 1 && id.0 >= self.next {
             self.next = id.0 + 2;
+        }
+        if id.0 % 2 == 1
+            && let Some(inode) = inode(&fd)
+        {
+            self.arrived.entry(inode).or_default().push(id);
         }
         self.fds.insert(id, fd);
     }
@@ -40,7 +53,17 @@ impl FdTable {
 
     /// Take out.
     pub fn take(&mut self, id: FdId) -> Option<OwnedFd> {
-        self.fds.remove(&id)
+        let fd = self.fds.remove(&id)?;
+        if id.0 % 2 == 1
+            && let Some(inode) = inode(&fd)
+            && let Some(ids) = self.arrived.get_mut(&inode)
+        {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.arrived.remove(&inode);
+            }
+        }
+        Some(fd)
     }
 
     /// How many there are.
@@ -53,10 +76,31 @@ impl FdTable {
         self.fds.iter().map(|(id, fd)| (*id, fd.as_fd()))
     }
 
-    /// The id under which the same open file is held already (kcmp(2)), among `candidates`.
-    pub fn same(&self, fd: BorrowedFd<'_>, candidates: impl IntoIterator<Item = FdId>) -> Option<FdId> {
-        candidates.into_iter().find(|id| {
-            self.get(*id).is_some_and(|held| runstead_os::sys::process::same_file(held, fd).unwrap_or(false))
-        })
+    /// The id under which the same open file (kcmp(2)) arrived before and is held.
+    pub fn same(&self, fd: BorrowedFd<'_>) -> Option<FdId> {
+        let same = |id: &&FdId| {
+            self.get(**id).is_some_and(|held| runstead_os::sys::process::same_file(held, fd).unwrap_or(false))
+        };
+        self.arrived.get(&inode(fd)?)?.iter().find(same).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_already_is_found() {
+        let open = || OwnedFd::from(std::fs::File::open("/dev/null").expect("open"));
+        let (file, other) = (open(), open());
+        let again = file.try_clone().expect("dup");
+        let mut table = FdTable::default();
+        table.put(FdId(2), open());
+        let id = table.arrived(file);
+        assert_eq!(table.same(again.as_fd()), Some(id));
+        assert_eq!(table.same(other.as_fd()), None, "the same path, opened twice");
+        table.take(id);
+        assert_eq!(table.same(again.as_fd()), None);
+        assert!(table.arrived.is_empty());
     }
 }

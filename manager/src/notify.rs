@@ -67,10 +67,9 @@ impl Shell {
 
     /// Register descriptors for a store, leaving out those that are held already.
     fn store(&mut self, fds: Vec<OwnedFd>) -> Vec<FdId> {
-        let held: Vec<FdId> = self.fds.iter().map(|(id, _)| id).filter(|id| id.0 % 2 == 1).collect();
         let mut ids = Vec::new();
         for fd in fds {
-            if self.fds.same(fd.as_fd(), held.iter().copied()).is_none() {
+            if self.fds.same(fd.as_fd()).is_none() {
                 let id = self.fds.arrived(fd);
                 self.keep_arrived(id);
                 ids.push(id);

@@ -40,7 +40,8 @@ impl Stat {
 
 fn read(pid: Pid, file: &str) -> Result<Vec<u8>, OsError> {
     let path = format!("/proc/{pid}/{file}");
-    let mut bytes = Vec::new();
+    // Most are smaller: one call reads it, one finds the end.
+    let mut bytes = Vec::with_capacity(4096);
     let opened = std::fs::File::open(&path).attempt("open", &path)?;
     opened.take(PROC_FILE_MAX).read_to_end(&mut bytes).attempt("read", &path)?;
     Ok(bytes)
