@@ -57,7 +57,7 @@ fn storms(times: usize) -> Result<()> {
 fn bench(reference: bool, ours: bool) -> Result<Measured> {
     two_cpus()?;
     let tree = root::debian13()?;
-    let floor = measure::median((0..measure::STORMS).map(|_| raw::side_by_side(SERVICES)))?;
+    let floor = raw::side_by_side(SERVICES)?;
     let figures = |wanted: bool, of| wanted.then(|| measure::all(of, &tree)).transpose();
     let reference = figures(reference, UnderTest::Systemd)?;
     let ours = figures(ours, UnderTest::Ours)?;

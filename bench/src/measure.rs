@@ -1,6 +1,6 @@
 //! What is measured in machines, the same way under either PID 1.
 
-use crate::tick;
+use crate::{raw, tick};
 use runstead_compat::machine::{Entry, Machine, Options, UnderTest};
 use runstead_compat::{Error, Result};
 use std::path::Path;
@@ -10,7 +10,7 @@ const TICK: &str = "/bench/tick";
 const TICKS: &str = "/bench/ticks";
 const BOOT_LIMIT: Duration = Duration::from_secs(90);
 /// Boots of which the median counts.
-pub const STORMS: usize = 3;
+const STORMS: usize = 7;
 /// Steps of the chain.
 const CHAIN: usize = 200;
 
@@ -19,6 +19,8 @@ const CHAIN: usize = 200;
 pub struct Figures {
     /// Microseconds from the exec of PID 1 to the last exec of 500 services.
     pub side_by_side: f64,
+    /// The same as a multiple of the raw loop that ran beside it.
+    pub multiple: f64,
     /// Microseconds a step of a chain of oneshots.
     pub chain_step: f64,
     /// Bytes of anonymous memory of PID 1, 10 s after the boot.
@@ -33,8 +35,16 @@ pub struct Figures {
 
 /// Takes all figures of one PID 1.
 pub fn all(under_test: UnderTest, root: &Path) -> Result<Figures> {
-    let storm = median((0..STORMS).map(|_| side_by_side(under_test, root)))?;
-    let mut figures = Figures { side_by_side: storm, ..Figures::default() };
+    let storms = (0..STORMS).map(|_| {
+        let floor = raw::side_by_side(crate::SERVICES)?;
+        Ok((side_by_side(under_test, root)?, floor))
+    });
+    let storms: Vec<(f64, f64)> = storms.collect::<Result<_>>()?;
+    let mut figures = Figures {
+        side_by_side: median(storms.iter().map(|(took, _)| Ok(*took)))?,
+        multiple: median(storms.iter().map(|(took, floor)| Ok(took / floor)))?,
+        ..Figures::default()
+    };
     let mut options = base(under_test, root);
     chain(&mut options);
     loaded(&mut options, 0..1000);
@@ -179,7 +189,7 @@ fn scope(machine: &Machine) -> Result<f64> {
     median(text.split_whitespace().map(|w| w.parse::<f64>().map_err(Error::on("read the time", w))))
 }
 
-pub fn median(values: impl Iterator<Item = Result<f64>>) -> Result<f64> {
+fn median(values: impl Iterator<Item = Result<f64>>) -> Result<f64> {
     let mut values = values.collect::<Result<Vec<f64>>>()?;
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().ok_or_else(|| Error::new("nothing was measured"))
