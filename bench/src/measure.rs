@@ -29,6 +29,12 @@ pub struct Figures {
     pub memory_unit: f64,
     /// Microseconds of a reload with 1,000 and with 4,000 more units loaded, generators apart.
     pub reload: [f64; 2],
+    /// Microseconds that a session adds to `su -c true`.
+    pub login: f64,
+    /// Microseconds from the start of a user's manager until it is active.
+    pub user_manager: f64,
+    /// Its proportional share of memory, bytes.
+    pub user_memory: f64,
     /// Microseconds to make a scope after the boot and with 4,000 more units loaded.
     pub scope: [f64; 2],
 }
@@ -64,8 +70,68 @@ pub fn all(under_test: UnderTest, root: &Path) -> Result<Figures> {
     command(&machine, &["systemctl", "start", "bench-1000.target"])?;
     figures.reload[1] = reload(&machine)?;
     figures.scope[1] = scope(&machine)?;
+    drop(machine);
+    logins(under_test, root, &mut figures)?;
     Ok(figures)
 }
+
+/// A user whose manager runs already logs in; then her manager is started by itself.
+fn logins(under_test: UnderTest, root: &Path, figures: &mut Figures) -> Result<()> {
+    let mut options = base(under_test, root);
+    options.shared_mounts = true;
+    options.files.push(("/bench/logins".into(), Entry::File(LOGINS.to_owned(), 0o755)));
+    let limit = "[Unit]\nStartLimitIntervalSec=0\n".to_owned();
+    for unit in ["user@", "user-runtime-dir@"] {
+        options.files.push((
+            format!("/etc/systemd/system/{unit}.service.d/b.conf"),
+            Entry::File(limit.clone(), 0o644),
+        ));
+    }
+    let mut machine = Machine::boot(&options)?;
+    machine.wait_running(BOOT_LIMIT)?;
+    let text = command(&machine, &["/bench/logins"])?;
+    let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [login, user_manager, user_memory] = numbers[..] else {
+        return Err(Error::new(format!("logins: {text:?}")));
+    };
+    (figures.login, figures.user_manager, figures.user_memory) = (login, user_manager, user_memory);
+    Ok(())
+}
+
+/// Prints the three figures of [`logins`].
+const LOGINS: &str = r#"#!/usr/bin/python3
+import statistics, subprocess, time
+def run(*words):
+    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+run("useradd", "-m", "-s", "/bin/sh", "ann")
+run("loginctl", "enable-linger", "ann")
+while subprocess.run(["systemctl", "-q", "is-active", "user@1000.service"]).returncode: time.sleep(0.05)
+def su():
+    took = []
+    for _ in range(21):
+        begin = time.monotonic()
+        run("su", "ann", "-c", "true")
+        took.append(time.monotonic() - begin)
+    return statistics.median(took)
+with_session = su()
+path = "/etc/pam.d/common-session"
+text = open(path).read()
+lines = [line for line in text.splitlines() if "pam_systemd" not in line]
+open(path, "w").write(chr(10).join(lines) + chr(10))
+without = su()
+open(path, "w").write(text)
+def show(name):
+    return int(run("systemctl", "show", "-P", name, "user@1000.service"))
+took = []
+for _ in range(5):
+    run("systemctl", "stop", "user@1000.service")
+    run("systemctl", "start", "user@1000.service")
+    took.append(show("ActiveEnterTimestampMonotonic") - show("InactiveExitTimestampMonotonic"))
+time.sleep(2)
+for line in open(f"/proc/{show('MainPID')}/smaps_rollup"):
+    if line.startswith("Pss:"): pss = int(line.split()[1]) * 1024
+print((with_session - without) * 1e6, statistics.median(took), pss)
+"#;
 
 fn base(under_test: UnderTest, root: &Path) -> Options {
     let mut options = Options::new(under_test, root);
