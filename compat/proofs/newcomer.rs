@@ -46,6 +46,7 @@ fn prove(proof: &mut Proof, without_tree: bool) {
     let Some(binary) = proof.need("find the binary", our_binary()) else { return };
     let Some(cgroups) = proof.need("find the cgroups", find_cgroup2()) else { return };
     println!("the binary is {}", binary.display());
+    judge_binary(proof, &binary);
     let traces = |proof: &mut Proof, what: &str, act: &mut dyn FnMut(&mut Proof)| {
         proof.step(what);
         let before = Traces::see(&cgroups, &binary);
@@ -60,6 +61,15 @@ fn prove(proof: &mut Proof, without_tree: bool) {
     if !without_tree {
         traces(proof, "a Debian root", &mut |proof| debian(proof, &binary));
     }
+}
+
+/// It is to be the only file of an initramfs or an empty container.
+fn judge_binary(proof: &mut Proof, binary: &Path) {
+    const LARGEST: usize = 6_000_000;
+    let Some(bytes) = proof.need("read the binary", fs::read(binary)) else { return };
+    proof.check(bytes.len() <= LARGEST, format!("the binary has {} bytes, at most {LARGEST}", bytes.len()));
+    let loader = bytes.windows(8).take(4096).any(|window| window == b"/ld-linu");
+    proof.check(!loader, "it needs no loader");
 }
 
 fn boot_for(proof: &mut Proof, binary: &Path) {
