@@ -45,7 +45,7 @@ fn two_cpus() -> Result<()> {
 
 fn storms(times: usize) -> Result<()> {
     two_cpus()?;
-    let tree = root::debian13()?;
+    let tree = root::chosen()?;
     for _ in 0..times {
         let floor = raw::side_by_side(SERVICES)?;
         let took = measure::side_by_side(UnderTest::Ours, &tree)?;
@@ -56,7 +56,7 @@ fn storms(times: usize) -> Result<()> {
 
 fn bench(reference: bool, ours: bool) -> Result<Measured> {
     two_cpus()?;
-    let tree = root::debian13()?;
+    let tree = root::chosen()?;
     let floor = raw::side_by_side(SERVICES)?;
     let figures = |wanted: bool, of| wanted.then(|| measure::all(of, &tree)).transpose();
     let reference = figures(reference, UnderTest::Systemd)?;

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 
 fn prove(proof: &mut Proof, count: usize) {
     let Some(under_test) = proof.need("choose the PID 1", UnderTest::from_env()) else { return };
-    let Some(root) = proof.need("find the Debian root", root::debian13()) else { return };
+    let Some(root) = proof.need("find the Debian root", root::chosen()) else { return };
     proof.step(format!("{count} boots of {}", under_test.name()));
     let mut options = Options::new(under_test, root);
     options.shared_mounts = true;

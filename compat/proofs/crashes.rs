@@ -112,7 +112,7 @@ fn minimal(proof: &mut Proof, machine: &Machine) {
 }
 
 fn boot(proof: &mut Proof) -> Option<Machine> {
-    let root = proof.need("find the Debian root", root::debian13())?;
+    let root = proof.need("find the Debian root", root::chosen())?;
     let mut options = Options::new(UnderTest::Ours, root);
     let units = [
         ("restless1.service", RESTLESS),

@@ -175,7 +175,7 @@ fn bad_options(proof: &mut Proof, binary: &Path) {
 }
 
 fn debian(proof: &mut Proof, binary: &Path) {
-    let Some(tree) = proof.need("find the Debian root", root::debian13()) else { return };
+    let Some(tree) = proof.need("find the Debian root", root::chosen()) else { return };
     let tree = tree.display().to_string();
     let Some((status, out, err)) = run(proof, binary, &["boot", "--root", &tree, "--for", "20s"]) else {
         return;

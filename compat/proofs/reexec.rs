@@ -118,7 +118,7 @@ fn prove(proof: &mut Proof, times: usize) {
 
 fn boot(proof: &mut Proof, under_test: UnderTest) -> Option<Machine> {
     proof.step(format!("booting {}", under_test.name()));
-    let root = proof.need("find the Debian root", root::debian13())?;
+    let root = proof.need("find the Debian root", root::chosen())?;
     let mut options = Options::new(under_test, root);
     let myself = std::env::current_exe().and_then(std::fs::read);
     options.files.push((INSIDE.into(), Entry::Program(proof.need("read this program", myself)?)));

@@ -113,7 +113,7 @@ fn count_units(machine: &Machine) -> usize {
 fn boot(proof: &mut Proof) -> Option<Machine> {
     let under_test = proof.need("choose the PID 1", UnderTest::from_env())?;
     proof.step(format!("booting {}", under_test.name()));
-    let root = proof.need("find the Debian root", root::debian13())?;
+    let root = proof.need("find the Debian root", root::chosen())?;
     let mut options = Options::new(under_test, root);
     let myself = std::env::current_exe().and_then(std::fs::read);
     options.files.push((INSIDE.into(), Entry::Program(proof.need("read this program", myself)?)));

@@ -93,7 +93,7 @@ fn run(given: &Arguments) -> Result<bool, String> {
     }
     let under_test = UnderTest::from_env()?;
     let start = Instant::now();
-    let mut base = Options::new(under_test, root::debian13()?);
+    let mut base = Options::new(under_test, root::chosen()?);
     base.shared_mounts = true;
     let (alone, shared): (Vec<&Planned>, Vec<&Planned>) = plans.iter().partition(|p| p.scenario.own_machine);
     let mut options = base.clone();

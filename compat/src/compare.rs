@@ -5,11 +5,14 @@
 //! "- `/run/systemd/...`" or "- `name.service`", followed by the reason.
 
 use crate::machine::Machine;
+use crate::root::Distribution;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// More differences than this fail, listed or not.
 pub const MOST: usize = 5;
+/// Most lines of `COMPAT.md` that a comparison on Debian 12 may need: there we are as 257, and the reference is 252.
+pub const MOST_OLDER: usize = 8;
 
 /// What one boot left.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -73,11 +76,49 @@ fn push(found: &mut Vec<Difference>, subject: &str, reference: String, ours: Str
     }
 }
 
-/// Which differences are not tolerated, given the text of `COMPAT.md`.
-pub fn unlisted<'a>(differences: &'a [Difference], compat: &str) -> Vec<&'a Difference> {
-    let listed: BTreeSet<&str> =
-        compat.lines().filter_map(|l| l.trim_start().strip_prefix("- `")?.split('`').next()).collect();
-    differences.iter().filter(|d| d.active_state || !listed.contains(d.subject.as_str())).collect()
+/// What `COMPAT.md` tolerates on a root: lines that begin with the names of units and paths.
+#[derive(Debug, Default)]
+pub struct Tolerated<'a> {
+    lines: Vec<Vec<&'a str>>,
+    /// Lines of the section that only an older root has: there 257 is other than the reference, also in states.
+    older: Vec<Vec<&'a str>>,
+}
+
+impl<'a> Tolerated<'a> {
+    /// From the file's text.
+    pub fn read(compat: &'a str, distribution: Distribution) -> Tolerated<'a> {
+        let mut found = Tolerated::default();
+        let mut older = false;
+        for line in compat.lines() {
+            if line.starts_with("## ") {
+                older = line.contains("Debian 12");
+            }
+            let Some(rest) = line.trim_start().strip_prefix("- `") else { continue };
+            let names = rest.split(':').next().unwrap_or(rest).split('`').step_by(2).collect();
+            match older {
+                true if distribution == Distribution::Debian12 => found.older.push(names),
+                true => {}
+                false => found.lines.push(names),
+            }
+        }
+        found
+    }
+
+    /// The differences that no line tolerates, and how many lines the others need.
+    pub fn judge<'d>(&self, differences: &'d [Difference]) -> (Vec<&'d Difference>, usize) {
+        let holds = |names: &&Vec<&str>, d: &Difference| names.contains(&d.subject.as_str());
+        let mut used = BTreeSet::new();
+        let mut bad = Vec::new();
+        for d in differences {
+            let older = self.older.iter().find(|names| holds(names, d));
+            let line = older.or_else(|| self.lines.iter().find(|names| holds(names, d) && !d.active_state));
+            match line {
+                Some(names) => drop(used.insert(names)),
+                None => bad.push(d),
+            }
+        }
+        (bad, used.len())
+    }
 }
 
 fn output(machine: &Machine, words: &[&str]) -> Result<String> {
@@ -156,8 +197,12 @@ mod tests {
         let ours = of(&[("a.service", "loaded active exited"), ("b.mount", "loaded failed failed")]);
         let found = reference.differences(&ours);
         assert_eq!(found.len(), 2);
-        assert_eq!(unlisted(&found, "").len(), 2);
-        let left = unlisted(&found, "- `a.service` because\n- `b.mount` because\n");
+        let judge = |text: &'static str, distribution| Tolerated::read(text, distribution).judge(&found).0;
+        assert_eq!(judge("", Distribution::Debian13).len(), 2);
+        let older = "## On a Debian 12 root\n- `a.service`, `b.mount`: because\n";
+        assert_eq!(judge(older, Distribution::Debian13).len(), 2);
+        assert!(judge(older, Distribution::Debian12).is_empty(), "there states may differ, too");
+        let left = judge("- `a.service` because\n- `b.mount` because\n", Distribution::Debian13);
         assert_eq!(left.iter().map(|d| d.subject.as_str()).collect::<Vec<_>>(), ["b.mount"]);
         assert_eq!(ours.failed(), ["b.mount"]);
     }

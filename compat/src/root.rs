@@ -5,9 +5,40 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Names the root in the cache; changes with [`PACKAGES`], so that a stale root is never used.
-const NAME: &str = "debian13-2";
-const SUITE: &str = "trixie";
+/// A distribution that both PID 1s boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distribution {
+    /// With systemd 252, whose clients have to work with us.
+    Debian12,
+    /// With systemd 257, as which we behave.
+    Debian13,
+}
+
+impl Distribution {
+    /// As `RUNSTEAD_ROOT` says (`debian12`, `debian13`); by default the newer.
+    pub fn from_env() -> Result<Distribution> {
+        match std::env::var("RUNSTEAD_ROOT").as_deref() {
+            Ok("debian12") => Ok(Distribution::Debian12),
+            Ok("debian13") | Err(_) => Ok(Distribution::Debian13),
+            Ok(other) => Err(Error::new(format!("RUNSTEAD_ROOT={other}: debian12 or debian13"))),
+        }
+    }
+
+    /// Names the root in the cache; changes with [`PACKAGES`], so that a stale root is never used.
+    fn name(self) -> &'static str {
+        match self {
+            Distribution::Debian12 => "debian12-2",
+            Distribution::Debian13 => "debian13-2",
+        }
+    }
+
+    fn suite(self) -> &'static str {
+        match self {
+            Distribution::Debian12 => "bookworm",
+            Distribution::Debian13 => "trixie",
+        }
+    }
+}
 
 /// What the root holds beyond the distribution's important packages: the daemons whose units are compared
 /// and the programs that the scenarios use.
@@ -59,12 +90,17 @@ pub fn cache() -> PathBuf {
     std::env::var_os("RUNSTEAD_ROOTS").map_or_else(|| PathBuf::from("/var/tmp/runstead/roots"), PathBuf::from)
 }
 
-/// The Debian 13 root, building it first if the cache does not have it.
+/// The root that `RUNSTEAD_ROOT` names, building it first if the cache does not have it.
+pub fn chosen() -> Result<PathBuf> {
+    of(Distribution::from_env()?)
+}
+
+/// The root of a distribution, building it first if the cache does not have it.
 ///
 /// Two processes that ask at once build it once: a lock file decides who.
-pub fn debian13() -> Result<PathBuf> {
+pub fn of(distribution: Distribution) -> Result<PathBuf> {
     let cache = cache();
-    let target = cache.join(NAME);
+    let target = cache.join(distribution.name());
     if target.exists() {
         return Ok(target);
     }
@@ -74,7 +110,7 @@ pub fn debian13() -> Result<PathBuf> {
     lock.lock().map_err(Error::on("lock", &lock_path))?;
     if !target.exists() {
         install_host_programs()?;
-        build(&target)?;
+        build(distribution, &target)?;
     }
     Ok(target)
 }
@@ -112,7 +148,7 @@ fn apt(args: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn build(target: &Path) -> Result<()> {
+fn build(distribution: Distribution, target: &Path) -> Result<()> {
     let part = target.with_extension("part");
     if part.exists() {
         fs::remove_dir_all(&part).map_err(Error::on("remove", &part))?;
@@ -122,7 +158,7 @@ fn build(target: &Path) -> Result<()> {
         .arg("--variant=important")
         .arg(format!("--include={}", PACKAGES.join(",")))
         .arg("--aptopt=Acquire::Retries \"5\"")
-        .arg(SUITE)
+        .arg(distribution.suite())
         .arg(&part)
         .stdin(Stdio::null())
         .output()

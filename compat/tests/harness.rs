@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 }
 
 fn sleeper() -> Result<Options, String> {
-    let mut options = Options::new(UnderTest::Systemd, root::debian13()?);
+    let mut options = Options::new(UnderTest::Systemd, root::chosen()?);
     options.before =
         ["/bin/sh", "-c", "echo hello from the sleeper >/dev/console; sleep 1000"].map(String::from).into();
     Ok(options)

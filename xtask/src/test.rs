@@ -16,6 +16,8 @@ struct Step {
     /// Minutes after which it is taken for hanging.
     limit: u64,
     action: Action,
+    /// On a root of the distribution before.
+    older: bool,
 }
 
 enum Action {
@@ -35,11 +37,15 @@ const OURS: &str = "ours";
 const REFERENCE: &str = "systemd";
 
 const fn quick(name: &'static str, limit: u64, action: Action) -> Step {
-    Step { name, quick: true, limit, action }
+    Step { name, quick: true, limit, action, older: false }
 }
 
 const fn full(name: &'static str, limit: u64, action: Action) -> Step {
-    Step { name, quick: false, limit, action }
+    Step { name, quick: false, limit, action, older: false }
+}
+
+const fn older(name: &'static str, limit: u64, action: Action) -> Step {
+    Step { name, quick: false, limit, action, older: true }
 }
 
 /// The tests that boot machines, which `cargo test` alone does not run (`compat/Cargo.toml`), and with them the
@@ -89,6 +95,7 @@ const STEPS: &[Step] = &[
     quick("build of all tests", MOST, Action::Cargo(&["test", "--workspace", "--no-run"])),
     full("build of the tests that boot machines", MOST, Action::Cargo(MACHINES)),
     full("set-up: Debian packages and root", MOST, Action::Built("debug", "root", OURS, &[])),
+    older("set-up: Debian 12 root", MOST, Action::Built("debug", "root", OURS, &[])),
     quick("unit tests", 20, Action::Cargo(&["test", "--workspace", "--no-fail-fast"])),
     quick("children without their parent's memory", 5, Action::CargoWith(LEAN, SPAWN_TESTS)),
     full("clippy", MOST, Action::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
@@ -107,6 +114,9 @@ const STEPS: &[Step] = &[
     full("100,000 damaged messages and notifications", 15, Action::Test("storm", OURS, &[])),
     full("200 logins on the reference", 5, Action::Test("logins", REFERENCE, &[])),
     full("200 logins on runstead", 5, Action::Test("logins", OURS, &[])),
+    older("same boot as on Debian 12", 10, Action::Built("debug", "compare", OURS, &[])),
+    older("scenarios with Debian 12's clients", 15, Action::Test("scenarios", OURS, &[])),
+    older("200 logins on Debian 12", 5, Action::Test("logins", OURS, &[])),
     full("100 re-executions of PID 1 under load", 10, Action::Test("reexec", OURS, &[])),
     full("50 crashes of PID 1 under load, and a crash loop", 5, Action::Test("crashes", OURS, &[])),
 ];
@@ -176,6 +186,9 @@ fn perform(step: &Step, full: bool, top: &Path) -> (Counts, Result<(), String>) 
         }
     };
     command.current_dir(top);
+    if step.older {
+        command.env("RUNSTEAD_ROOT", "debian12");
+    }
     if full {
         // Tests that would leave something out for want of a program or a privilege fail instead.
         command.env("CI", "true").env("RUNSTEAD_BIN", built("release", "runstead"));
