@@ -99,7 +99,7 @@ const ROWS: &[Row] = &[
         "ms",
         1,
         OfReference(0.5),
-        OfReference(2.0),
+        Bound::None,
     ),
     row(
         "a user's manager, from start to active",
