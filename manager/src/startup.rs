@@ -456,13 +456,9 @@ impl Shell {
 
     /// A start from nothing: generators, units, the first transaction.
     fn first_boot(&mut self) -> Result<(), StartError> {
-        let release = self.host.host.os_release_fields();
-        let name = release.get("PRETTY_NAME").map_or("Linux", String::as_str).to_owned();
-        self.console.always(&format!(
-            "runstead {} running in {} mode\r\n\r\nWelcome to {name}!\r\n",
-            env!("CARGO_PKG_VERSION"),
-            if self.options.user { "user" } else { "system" }
-        ));
+        if !self.options.user {
+            self.welcome();
+        }
         self.host.stamps.generators_start = stamp();
         let generators = self.generators_to_run();
         for failure in generators.run()? {
@@ -477,6 +473,16 @@ impl Shell {
         let target = UnitName::parse(target).or_else(|_| UnitName::parse("default.target"))?;
         self.pending.push_back(Event::Boot { target });
         Ok(())
+    }
+
+    /// What the console begins with.
+    fn welcome(&self) {
+        let release = self.host.host.os_release_fields();
+        let name = release.get("PRETTY_NAME").map_or("Linux", String::as_str);
+        self.console.always(&format!(
+            "runstead {} running in system mode\r\n\r\nWelcome to {name}!\r\n",
+            env!("CARGO_PKG_VERSION")
+        ));
     }
 
     /// Before the first cgroup is made we must be out of the root: one with processes may not have children with controllers.
@@ -512,13 +518,14 @@ impl Shell {
         if let Some(container) = &identity.container {
             environment.push(("container".to_owned(), container.clone()));
         }
-        if self.options.user {
+        let generators = if self.options.user {
             environment
                 .extend(std::env::vars().filter(|(name, _)| name == "HOME" || name == "XDG_RUNTIME_DIR"));
             Generators::user(&self.host.run_root, environment)
         } else {
             Generators::system(&self.host.run_root, environment)
-        }
+        };
+        generators.in_path(std::env::var("SYSTEMD_GENERATOR_PATH").ok().as_deref())
     }
 
     /// `daemon-reload`: generators run beside the loop; `generator_exited` goes on.

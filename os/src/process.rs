@@ -5,6 +5,7 @@ use runstead_core::engine::event::Pid;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use std::io::Read;
+use std::process::Command;
 
 /// Longest file of `/proc/PID` that we read: an environment may be large, a memory of ours may not.
 const PROC_FILE_MAX: u64 = 4 << 20;
@@ -175,9 +176,20 @@ pub fn kill(pid: Pid, number: i32, value: Option<i32>) -> Result<(), OsError> {
     .attempt("signal", pid.to_string())
 }
 
+/// A command whose child is made by fork(2). The C library's posix_spawn(3) uses clone3(2), and gives up where a system
+/// call filter refuses that with another error than `ENOSYS`.
+pub fn by_fork(command: &mut Command) -> &mut Command {
+    sys::process::prepare_in_child(command)
+}
+
 /// Whether this process may do what only root may.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Whom this process runs as: effective uid and gid.
+pub fn own_ids() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
 }
 
 /// Orphans below us become our children.
@@ -201,7 +213,7 @@ pub fn prefer_ourselves() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
 
     #[test]
     fn a_name_with_parentheses_does_not_confuse() {
