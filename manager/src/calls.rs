@@ -243,7 +243,7 @@ impl Shell {
     /// `AttachProcessesToUnit` without a unit means the caller's.
     fn with_own_unit(&self, request: Request, caller: &Caller) -> Result<Request, Error> {
         let Request::AttachToOwn { subgroup, pids } = request else { return Ok(request) };
-        let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.of_process(caller.pid));
+        let cgroup = self.ownership.cgroups().and_then(|cgroups| cgroups.of_process(caller.pid));
         let unit = cgroup.and_then(|path| self.engine.unit_of_cgroup(&path));
         let unit = unit.map(|id| self.engine.unit(id).name.clone());
         let unit = unit.ok_or_else(|| Error::invalid_args("The caller's process belongs to no unit"))?;

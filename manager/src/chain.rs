@@ -3,9 +3,7 @@ use crate::shell::{Shell, Token};
 use runstead_api::systemd1::facts::Facts as _;
 use runstead_core::directives::ids;
 use runstead_core::engine::cgroup::resolve_share;
-use runstead_core::engine::effect::{
-    CgroupSpec, ChainId, FdId, KillSpec, LogLine, SocketSpec, SpawnSpec, Step,
-};
+use runstead_core::engine::effect::{CgroupSpec, ChainId, FdId, LogLine, SocketSpec, SpawnSpec, Step};
 use runstead_core::engine::event::{Accepted, ChainError, ChainOutput, Event, Pid};
 use runstead_core::names::UnitName;
 use runstead_core::plan::{ExitStatus, SpawnFacts};
@@ -104,17 +102,15 @@ impl Shell {
         match step {
             Step::Cgroup(mut spec) => {
                 self.resolve_shares(&mut spec);
-                if let Some(cgroups) = &mut self.cgroups {
-                    let weakened = cgroups.realize(&spec).map_err(os_error)?;
-                    output.weakened.extend(weakened.into_iter().map(|(what, why)| (what.into(), why.into())));
-                }
+                let weakened = self.ownership.realize(&spec).map_err(os_error)?;
+                output.weakened.extend(weakened.into_iter().map(|(what, why)| (what.into(), why.into())));
             }
             Step::Spawn(spec) => return self.spawn(unit, &spec, output),
             Step::OpenSocket(spec) => self.open_socket(&spec, output)?,
             Step::Attach { cgroup, pids } => {
                 self.attach(&cgroup, &pids).map_err(os_error)?;
             }
-            Step::Kill(spec) => output.alive = self.kill(&spec).map_err(os_error)?,
+            Step::Kill(spec) => output.alive = self.ownership.kill(&spec).map_err(os_error)?,
             Step::ReadPidFile { path, cgroup } => self.read_pid_file(&path, cgroup.as_deref(), output),
             Step::MakeDirectory { path, mode } => mount::make_directory(&path, mode).map_err(os_error)?,
             Step::MountAutofs { path, mode, options, idle, fd } => {
@@ -130,9 +126,7 @@ impl Shell {
                 self.write_run_tree(&path, entry.as_ref()).map_err(|text| error(0, text))?
             }
             Step::Freeze { cgroup, on } => {
-                if let Some(cgroups) = &self.cgroups {
-                    cgroups.freeze(&cgroup, on).map_err(os_error)?;
-                }
+                self.ownership.freeze(&cgroup, on).map_err(os_error)?;
             }
             Step::GuessMainPid { cgroup } => self.guess_main_pid(&cgroup, output),
             Step::ReadStamp => output.stamp = runstead_os::rundir::mtime(&crate::effects::stamp_path(unit)),
@@ -183,6 +177,9 @@ impl Shell {
             exit_status: Some(i32::from(failed.exit_status)),
         })?;
         output.pid = Some(child.pid);
+        if let Some(path) = &spec.cgroup {
+            self.ownership.started(path, child.pid, &spec.invocation);
+        }
         self.settle_oldest_exec();
         let id = self.watch_exec(unit.clone(), child);
         Ok(if spec.wait_exec { Done::Waits(id) } else { Done::Next })
@@ -190,7 +187,9 @@ impl Shell {
 
     /// `Delegate=` and `DelegateSubgroup=`: the cgroup and the one below it that the process is made in are the user's.
     fn delegate_cgroup(&mut self, spec: &SpawnSpec, facts: &SpawnFacts) -> Result<(), ChainError> {
-        let Some((cgroups, path)) = self.cgroups.as_mut().zip(spec.cgroup.as_deref()) else { return Ok(()) };
+        let Some((cgroups, path)) = self.ownership.cgroups_mut().zip(spec.cgroup.as_deref()) else {
+            return Ok(());
+        };
         let delegated = spec.settings.delegate().is_some();
         let owner = facts.user.as_ref().filter(|_| delegated);
         let owner = owner.map(|user| (user.uid, facts.group.unwrap_or(user.gid)));
@@ -317,8 +316,7 @@ impl Shell {
 
     /// Move processes. A user's manager may not take them out of a login session: PID 1 does it for him.
     fn attach(&mut self, cgroup: &str, pids: &[Pid]) -> Result<(), OsError> {
-        let Some(cgroups) = &mut self.cgroups else { return Ok(()) };
-        match cgroups.attach(cgroup, pids) {
+        match self.ownership.attach(cgroup, pids) {
             Err(error) if self.options.user && matches!(error.errno, Errno::PERM | Errno::ACCESS) => {
                 let asked = crate::client::attach_by_system_manager(cgroup, pids, ATTACH_PATIENCE);
                 asked.map_err(|why| {
@@ -330,32 +328,19 @@ impl Shell {
         }
     }
 
-    /// Signal processes; how many are left.
-    fn kill(&mut self, spec: &KillSpec) -> Result<u32, OsError> {
-        if let Some(cgroups) = &mut self.cgroups {
-            return cgroups.kill(spec);
-        }
-        let pids: Vec<Pid> = spec.main.into_iter().chain(spec.control).collect();
-        let alive =
-            pids.iter().filter(|pid| runstead_os::cgroup::signal_one(**pid, spec.signal, spec)).count();
-        Ok(u32::try_from(alive).unwrap_or(u32::MAX))
-    }
-
     /// systemd.service(5), `PIDFile=`.
     fn read_pid_file(&mut self, path: &str, cgroup: Option<&str>, output: &mut ChainOutput) {
         let verdict = runstead_os::pidfile::read(path).and_then(|found| {
-            let inside = match (&self.cgroups, cgroup) {
-                (Some(cgroups), Some(cgroup)) => cgroups
-                    .of_process(found.pid)
-                    .is_some_and(|of| of == cgroup || of.strip_prefix(cgroup).is_some_and(|rest| rest.starts_with('/'))),
-                _ => process::is_child(found.pid),
+            let inside = match cgroup {
+                Some(cgroup) => self.ownership.contains(cgroup, found.pid),
+                None => process::is_child(found.pid),
             };
             if inside || found.owner == 0 {
                 output.is_child = process::is_child(found.pid);
                 Ok(found.pid)
             } else {
                 Err(format!(
-                    "{path}: process {} is not in the unit's cgroup, and the file belongs to uid {}, not root",
+                    "{path}: process {} is not the unit's, and the file belongs to uid {}, not root",
                     found.pid, found.owner
                 ))
             }
@@ -364,9 +349,8 @@ impl Shell {
     }
 
     /// systemd.service(5), `GuessMainPID=`: the one process whose parent is not in the cgroup, when there is only one.
-    fn guess_main_pid(&self, cgroup: &str, output: &mut ChainOutput) {
-        let pids =
-            self.cgroups.as_ref().and_then(|cgroups| cgroups.pids_recursive(cgroup).ok()).unwrap_or_default();
+    fn guess_main_pid(&mut self, cgroup: &str, output: &mut ChainOutput) {
+        let pids = self.ownership.processes(cgroup).unwrap_or_default();
         let parent = |pid: Pid| process::stat(pid).map_or(0, |stat| stat.parent);
         let mut heads = pids.iter().copied().filter(|pid| !pids.contains(&parent(*pid)));
         output.pid_file = Some(match (heads.next(), heads.next()) {
@@ -374,7 +358,7 @@ impl Shell {
                 output.is_child = process::is_child(pid);
                 Ok(pid)
             }
-            (None, _) => Err("no process is left in the unit's cgroup".into()),
+            (None, _) => Err("no process of the unit is left".into()),
             (Some(_), Some(_)) => Err("several processes could be the main one".into()),
         });
     }

@@ -52,6 +52,9 @@ impl Console {
     }
 
     fn write(&self, line: &str) {
+        if std::process::id() != 1 {
+            return write_to_stderr(line);
+        }
         let flags = rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
         #[allow(clippy::cast_possible_wrap)] // Flag bits, not a number.
         let opened: std::io::Result<File> =
@@ -60,6 +63,17 @@ impl Console {
         if let Ok(mut console) = opened {
             let _ = console.write_all(format!("{line}\r\n").as_bytes());
         }
+    }
+}
+
+/// The machine's console is PID 1's; others speak where they were started. A reader that takes no more does not hold us.
+fn write_to_stderr(line: &str) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stderr = std::io::stderr();
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let takes = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&now));
+    if takes.is_ok_and(|count| count > 0) {
+        let _ = rustix::io::write(&stderr, format!("{line}\n").as_bytes());
     }
 }
 

@@ -81,9 +81,7 @@ impl Shell {
     }
 
     fn release_cgroup(&mut self, cgroup: &str) {
-        if let Some(cgroups) = &mut self.cgroups
-            && let Err(error) = cgroups.trim(cgroup)
-        {
+        if let Err(error) = self.ownership.release(cgroup) {
             self.complain(7, &format!("the cgroup {cgroup} stays: {error}"));
         }
     }

@@ -87,8 +87,8 @@ impl Shell {
             run_root: host.run_root.clone(),
             prefixes: host.prefixes.clone(),
             cgroup_root: self
-                .cgroups
-                .as_ref()
+                .ownership
+                .cgroups()
                 .map(|cgroups| cgroups.absolute("/").trim_end_matches('/').to_owned()),
             journal: Some(format!("{}/systemd/journal/stdout", host.journal_root(self.options.user))),
             notify_socket: Some(format!("{}/systemd/notify", host.run_root)),
@@ -200,30 +200,20 @@ pub(crate) struct ShellFacts<'a>(&'a Shell);
 
 impl Facts for ShellFacts<'_> {
     fn cgroup_attribute(&self, path: &str, file: &str) -> Option<String> {
-        self.0.cgroups.as_ref()?.read(path, file).ok()
+        self.0.ownership.cgroups()?.read(path, file).ok()
     }
 
     fn cgroup_id(&self, path: &str) -> Option<u64> {
         use std::os::unix::fs::MetadataExt as _;
-        std::fs::metadata(self.0.cgroups.as_ref()?.absolute(path)).ok().map(|data| data.ino())
+        std::fs::metadata(self.0.ownership.cgroups()?.absolute(path)).ok().map(|data| data.ino())
     }
 
     fn cgroup_of(&self, pid: i32) -> Option<String> {
-        match &self.0.cgroups {
-            Some(cgroups) => cgroups.of_process(pid),
-            None => None,
-        }
+        self.0.ownership.path_of(pid).map(|path| path.to_string())
     }
 
     fn cgroup_processes(&self, path: &str) -> Vec<(String, i32)> {
-        let Some(cgroups) = &self.0.cgroups else { return Vec::new() };
-        let mut found = Vec::new();
-        for cgroup in cgroups.subtree(path).unwrap_or_default() {
-            let pids = cgroups.pids(&cgroup).unwrap_or_default();
-            // 0 stands for processes that our PID namespace does not show.
-            found.extend(pids.into_iter().filter(|pid| *pid > 0).map(|pid| (cgroup.clone(), pid)));
-        }
-        found
+        self.0.ownership.listed(path)
     }
 
     fn cmdline(&self, pid: i32) -> String {
@@ -276,7 +266,11 @@ impl Facts for ShellFacts<'_> {
     }
 
     fn cgroup_root(&self) -> String {
-        self.0.cgroups.as_ref().map(|cgroups| cgroups.root().to_owned()).unwrap_or_default()
+        self.0.ownership.cgroups().map(|cgroups| cgroups.root().to_owned()).unwrap_or_default()
+    }
+
+    fn has_cgroups(&self) -> bool {
+        self.0.ownership.cgroups().is_some()
     }
 
     fn connection_name(&self, connection: u64) -> Option<String> {

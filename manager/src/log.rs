@@ -156,6 +156,10 @@ impl Log {
     }
 
     fn write_kmsg(&mut self, console: &Console, line: &LogLine) {
+        // The kernel's log is the machine's, whose manager we are only as PID 1.
+        if std::process::id() != 1 {
+            return self.to_console(console, line);
+        }
         let priority = Priority { level: line.level, facility: DAEMON };
         let record = kmsg_line(priority, "systemd", std::process::id(), &line.text);
         // In a container it may be anything, a FIFO without a reader too.

@@ -52,12 +52,12 @@ impl Shell {
             // The descriptors are closed here, which is the answer (sd_notify_barrier(3)).
             return;
         }
-        let cgroup = process::cgroup(sender.pid).ok().map(|path| self.relative_cgroup(&path));
+        let cgroup = self.ownership.path_of(sender.pid);
         let mut event = translate(&parsed);
         event.pid = sender.pid;
         event.uid = sender.uid;
         event.main_pid_is_ours = event.main_pid.is_some_and(|pid| self.is_ours(pid, cgroup.as_deref()));
-        event.cgroup = cgroup.map(Into::into);
+        event.cgroup = cgroup;
         if parsed.fd_store {
             event.fds = self.store(received.fds);
         }
@@ -80,12 +80,7 @@ impl Shell {
 
     /// Whether a process is in the sender's cgroup or else a child of ours.
     fn is_ours(&self, pid: i32, cgroup: Option<&str>) -> bool {
-        let theirs = process::cgroup(pid).ok().map(|path| self.relative_cgroup(&path));
-        let same = match (theirs.as_deref(), cgroup) {
-            (Some(theirs), Some(cgroup)) => theirs == cgroup || theirs.starts_with(&format!("{cgroup}/")),
-            _ => false,
-        };
-        same || process::is_child(pid)
+        cgroup.is_some_and(|cgroup| self.ownership.contains(cgroup, pid)) || process::is_child(pid)
     }
 }
 

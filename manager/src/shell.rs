@@ -13,10 +13,10 @@ use runstead_core::engine::clock::{Clock, NEVER};
 use runstead_core::engine::effect::{Exit, FdId, LogLine};
 use runstead_core::engine::event::{Event, Pid};
 use runstead_core::names::{UnitName, UnitType};
-use runstead_os::cgroup::Cgroups;
 use runstead_os::children;
 use runstead_os::loader::Loader;
 use runstead_os::mount::KernelTable;
+use runstead_os::ownership::Ownership;
 use runstead_os::reactor::{Interest, Priority, Reactor, Ready};
 use runstead_os::signals::Signals;
 use runstead_os::timer::{Fired, Timer, now};
@@ -67,7 +67,7 @@ pub(crate) struct Shell {
     pub signals: Signals,
     pub timers: Vec<Timer>,
     pub clock_watch: Timer,
-    pub cgroups: Option<Cgroups>,
+    pub ownership: Ownership,
     pub watches: Watches,
     pub mounts: KernelTable,
     pub swaps: Option<KernelTable>,
@@ -238,8 +238,16 @@ impl Shell {
         }
     }
 
-    /// Children that ended: looked at, told to the engine, then taken from the table.
+    /// Children that ended, and what their units are left with.
     pub(crate) fn read_children(&mut self) {
+        self.reap_children();
+        let changes = self.ownership.processes_ended();
+        self.tell_of_ownership(changes);
+        self.run_pending();
+    }
+
+    /// Children that ended: looked at, told to the engine, then taken from the table.
+    fn reap_children(&mut self) {
         for _ in 0..EXITS {
             let ended = match children::peek() {
                 Ok(Some(ended)) => ended,
@@ -268,10 +276,9 @@ impl Shell {
                 return;
             }
             self.run_pending();
-            if let Some(cgroup) = cgroup {
-                self.look_at_cgroup(&cgroup);
-                self.run_pending();
-            }
+            let changes = self.ownership.process_ended(pid, cgroup.as_deref());
+            self.tell_of_ownership(changes);
+            self.run_pending();
         }
     }
 
@@ -284,12 +291,6 @@ impl Shell {
             _ => return,
         }
         self.run_pending();
-    }
-
-    /// A cgroup path as the kernel tells it, relative to the manager's root.
-    pub(crate) fn relative_cgroup(&self, path: &str) -> String {
-        let relative = self.cgroups.as_ref().and_then(|cgroups| cgroups.relative(path));
-        relative.unwrap_or(path).to_owned()
     }
 
     /// Log a line of the manager's own.

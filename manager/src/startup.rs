@@ -29,6 +29,7 @@ use runstead_os::host::Host;
 use runstead_os::identity::{self, Identity};
 use runstead_os::loader::{Loader, Scope, search_path};
 use runstead_os::mount::{KernelTable, early_mounts};
+use runstead_os::ownership::{Ownership, ProcessTree};
 use runstead_os::reactor::{Interest, Priority, Reactor};
 use runstead_os::rundir::RunDir;
 use runstead_os::signals::Signals;
@@ -327,8 +328,8 @@ fn assemble(
 ) -> Result<Shell, StartError> {
     let resumed = !inherited.sockets.is_empty();
     let mut persist = Persist::new(log);
-    let (cgroups, entering) = find_cgroups(resumed).unzip();
-    if let Some(cgroups) = &cgroups {
+    let (ownership, entering) = find_ownership(&options, resumed);
+    if let Some(cgroups) = ownership.cgroups() {
         host.host.controllers = cgroups.controllers().map(str::to_owned).collect();
         host.host.cgroup_root = Some(cgroups.absolute("/"));
     }
@@ -355,7 +356,7 @@ fn assemble(
     let console = Console::new(options.show_status.unwrap_or(!options.user));
     let mut log = Log::new(&host.journal_root(options.user), options.user);
     set_up_log(&mut log, &options, &inherited);
-    let config = engine_config(&options, &host, cgroups.is_some());
+    let config = engine_config(&options, &host);
     let paths = unit_paths(&options, &run);
     let mut shell = Shell {
         engine: Engine::new(config),
@@ -367,7 +368,7 @@ fn assemble(
         signals: Signals::open()?,
         timers: Clock::ALL.iter().map(|clock| Timer::new(*clock)).collect::<Result<_, _>>()?,
         clock_watch: Timer::clock_watch()?,
-        cgroups,
+        ownership,
         watches,
         mounts: KernelTable::mounts()?,
         swaps: KernelTable::swaps().ok(),
@@ -388,7 +389,7 @@ fn assemble(
         history,
         shell_dirty: true,
         trim: false,
-        entering: entering.flatten(),
+        entering,
         supervisor: Supervisor::find(),
         options,
     };
@@ -399,12 +400,17 @@ fn assemble(
     Ok(shell)
 }
 
-fn find_cgroups(resumed: bool) -> Option<(Cgroups, Option<Entering>)> {
-    let mut cgroups = Cgroups::find().ok()?;
-    // Who starts a manager of a user may have put it there (`DelegateSubgroup=`).
-    let entering =
-        if resumed || cgroups.is_entered() { None } else { Some(cgroups.enter_init_scope().ok()?) };
-    Some((cgroups, entering))
+/// By control groups where some are ours. A manager with a run root of its own was started by somebody in a cgroup
+/// that is his: it makes none there.
+fn find_ownership(options: &Options, resumed: bool) -> (Ownership, Option<Entering>) {
+    let find = || {
+        let mut cgroups = Cgroups::find().ok().filter(|_| options.run_root.is_none())?;
+        // Who starts a manager of a user may have put it there (`DelegateSubgroup=`).
+        let entering =
+            if resumed || cgroups.is_entered() { None } else { Some(cgroups.enter_init_scope().ok()?) };
+        Some((Ownership::Cgroups(Box::new(cgroups)), entering))
+    };
+    find().unwrap_or_else(|| (Ownership::Tree(ProcessTree::default()), None))
 }
 
 fn set_up_log(log: &mut Log, options: &Options, inherited: &Inherited) {
@@ -423,12 +429,11 @@ fn set_up_log(log: &mut Log, options: &Options, inherited: &Inherited) {
     }
 }
 
-fn engine_config(options: &Options, host: &HostState, cgroups: bool) -> ManagerConfig {
+fn engine_config(options: &Options, host: &HostState) -> ManagerConfig {
     ManagerConfig {
         user: options.user,
         container: host.container(),
         seed: identity::random().unwrap_or([7; 16]),
-        cgroups,
         controllers: host.host.controllers.iter().map(|name| Rc::from(name.as_str())).collect(),
         defaults: host.settings.clone(),
         host: host_specifiers(&host.host),
@@ -469,7 +474,7 @@ impl Shell {
             self.reactor.add(timer.fd(), Token::Timer(timer.clock()), Priority::Timer, read)?;
         }
         self.reactor.add(self.clock_watch.fd(), Token::ClockWatch, Priority::Timer, read)?;
-        if let Some(watch) = self.cgroups.as_ref().and_then(Cgroups::watch_fd) {
+        if let Some(watch) = self.ownership.cgroups().and_then(Cgroups::watch_fd) {
             self.reactor.add(watch, Token::Cgroups, Priority::Cgroup, read)?;
         }
         self.reactor.add(self.watches.fd(), Token::Paths, Priority::Kernel, read)?;
@@ -486,13 +491,9 @@ impl Shell {
 
     /// A start from nothing: generators, units, the first transaction.
     fn first_boot(&mut self) -> Result<(), StartError> {
-        let release = self.host.host.os_release_fields();
-        let name = release.get("PRETTY_NAME").map_or("Linux", String::as_str).to_owned();
-        self.console.always(&format!(
-            "runstead {} running in {} mode\r\n\r\nWelcome to {name}!\r\n",
-            env!("CARGO_PKG_VERSION"),
-            if self.options.user { "user" } else { "system" }
-        ));
+        if !self.options.user {
+            self.welcome();
+        }
         self.host.stamps.generators_start = stamp();
         let generators = self.generators_to_run();
         for failure in generators.run()? {
@@ -510,18 +511,28 @@ impl Shell {
         Ok(())
     }
 
+    /// What the console begins with.
+    fn welcome(&self) {
+        let release = self.host.host.os_release_fields();
+        let name = release.get("PRETTY_NAME").map_or("Linux", String::as_str);
+        self.console.always(&format!(
+            "runstead {} running in system mode\r\n\r\nWelcome to {name}!\r\n",
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+
     /// Before the first cgroup is made we must be out of the root: one with processes may not have children with controllers.
     fn settle_own_cgroup(&mut self) {
-        let Some((cgroups, entering)) = self.cgroups.as_mut().zip(self.entering.take()) else { return };
+        let entering = self.entering.take();
+        let Some((cgroups, entering)) = self.ownership.cgroups_mut().zip(entering) else { return };
         let Err(error) = cgroups.entered_init_scope(entering) else { return };
         self.complain(4, &format!("processes are not kept in control groups: {error}"));
-        if let Some(watch) = self.cgroups.as_ref().and_then(Cgroups::watch_fd) {
+        if let Some(watch) = self.ownership.cgroups().and_then(Cgroups::watch_fd) {
             self.reactor.remove(watch);
         }
-        self.cgroups = None;
+        self.ownership = Ownership::Tree(ProcessTree::default());
         self.host.host.controllers.clear();
         self.host.host.cgroup_root = None;
-        self.engine.config.cgroups = false;
         self.engine.config.controllers.clear();
     }
 
@@ -551,13 +562,14 @@ impl Shell {
         if let Some(container) = &identity.container {
             environment.push(("container".to_owned(), container.clone()));
         }
-        if self.options.user {
+        let generators = if self.options.user {
             environment
                 .extend(std::env::vars().filter(|(name, _)| name == "HOME" || name == "XDG_RUNTIME_DIR"));
             Generators::user(&self.host.run_root, environment)
         } else {
             Generators::system(&self.host.run_root, environment)
-        }
+        };
+        generators.in_path(std::env::var("SYSTEMD_GENERATOR_PATH").ok().as_deref())
     }
 
     /// `daemon-reload`: generators run beside the loop; `generator_exited` goes on.
@@ -642,7 +654,7 @@ impl Shell {
         }
         self.run_pending();
         self.read_children();
-        self.watch_cgroups_again();
+        self.follow_again();
         if reason == "reexec" {
             self.history = History::default();
         }
@@ -691,27 +703,33 @@ impl Shell {
         }
     }
 
-    /// Follow the cgroups of all units, and tell of those that emptied while nobody looked.
-    fn watch_cgroups_again(&mut self) {
-        let Some(cgroups) = &mut self.cgroups else { return };
+    /// Follow the processes of all units, and tell of those that emptied while nobody looked.
+    fn follow_again(&mut self) {
         let with_processes = |kind| {
             matches!(
                 kind,
                 UnitType::Service | UnitType::Scope | UnitType::Socket | UnitType::Mount | UnitType::Swap
             )
         };
-        let all = self.engine.units().filter(|unit| with_processes(unit.name.kind()));
-        let all: Vec<Rc<str>> = all.filter_map(|unit| unit.cgroup.clone()).collect();
         let mut failed = Vec::new();
-        for path in all {
-            if cgroups.is_empty(&path) {
-                self.pending.push_back(Event::CgroupEmpty(path));
-            } else if let Err(error) = cgroups.watch(&path, true) {
-                failed.push(error);
+        for unit in self.engine.units().filter(|unit| with_processes(unit.name.kind())) {
+            let Some(path) = &unit.cgroup else { continue };
+            match &mut self.ownership {
+                Ownership::Cgroups(cgroups) if cgroups.is_empty(path) => {
+                    self.pending.push_back(Event::CgroupEmpty(path.clone()));
+                }
+                Ownership::Cgroups(cgroups) => failed.extend(cgroups.watch(path, true).err()),
+                Ownership::Tree(tree) => {
+                    tree.expect(path, unit.invocation.as_deref().unwrap_or_default());
+                    let (main, control) = unit.kind.processes();
+                    main.into_iter().chain(control).for_each(|pid| tree.add(path, pid));
+                }
             }
         }
         for error in failed {
             self.complain(4, &format!("a cgroup cannot be followed: {error}"));
         }
+        let changes = self.ownership.processes_ended();
+        self.tell_of_ownership(changes);
     }
 }

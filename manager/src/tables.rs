@@ -3,6 +3,7 @@ use crate::shell::Shell;
 use runstead_core::engine::effect::{FdId, JobMode, PathSpec, Request};
 use runstead_core::engine::event::{AutomountRequest, Event, MountEntry, Pid, SwapEntry};
 use runstead_core::names::UnitName;
+use runstead_os::OsError;
 use runstead_os::cgroup::Change;
 use runstead_os::mount::autofs;
 use runstead_os::signals::RTMIN;
@@ -67,39 +68,34 @@ impl Shell {
 
     /// Cgroups became empty, or the OOM killer was there.
     pub(crate) fn read_cgroup_changes(&mut self) {
-        let Some(cgroups) = &mut self.cgroups else { return };
-        let changes = match cgroups.changes() {
-            Ok(changes) => changes,
-            Err(error) => return self.complain(4, &format!("cannot read cgroup changes: {error}")),
-        };
-        self.tell_of_cgroups(changes);
+        if let Some(cgroups) = self.ownership.cgroups_mut() {
+            let changes = cgroups.changes();
+            self.tell_of_ownership(changes);
+        }
     }
 
     /// The cgroup of the unit that a child belongs to, which may be a stranger's orphan.
     pub(crate) fn cgroup_of(&self, pid: Pid) -> Option<Rc<str>> {
-        let cgroups = self.cgroups.as_ref()?;
         let known = self.engine.unit_of_pid(pid);
-        let unit = known.or_else(|| self.engine.unit_of_cgroup(&cgroups.of_process(pid)?))?;
+        let unit = known.or_else(|| self.engine.unit_of_cgroup(&self.ownership.path_of(pid)?))?;
         self.engine.unit(unit).cgroup.clone()
     }
 
     /// Whether the OOM killer was at work there, before the engine hears how a process ended.
     pub(crate) fn look_for_oom(&mut self, cgroup: &str) {
-        if self.cgroups.as_mut().is_some_and(|cgroups| cgroups.oom_killed(cgroup)) {
+        if self.ownership.oom_killed(cgroup) {
             self.step(Event::CgroupOom { cgroup: cgroup.into(), managed: false });
         }
     }
 
-    /// A child ended, and the engine did what it wants to do about it: what its cgroup has to say.
-    pub(crate) fn look_at_cgroup(&mut self, cgroup: &str) {
-        let Some(cgroups) = &mut self.cgroups else { return };
-        match cgroups.process_ended(cgroup) {
-            Ok(changes) => self.tell_of_cgroups(changes),
-            Err(error) => self.complain(4, &format!("a cgroup cannot be followed: {error}")),
-        }
-    }
-
-    fn tell_of_cgroups(&mut self, changes: Vec<Change>) {
+    /// Tell the engine what units are left with.
+    pub(crate) fn tell_of_ownership(&mut self, changes: Result<Vec<Change>, OsError>) {
+        let changes = match changes {
+            Ok(changes) => changes,
+            Err(error) => {
+                return self.complain(4, &format!("the processes of units cannot be followed: {error}"));
+            }
+        };
         for change in changes {
             match change {
                 Change::Empty(path) => self.pending.push_back(Event::CgroupEmpty(path)),

@@ -222,7 +222,9 @@ impl Shell {
 
     /// What the daemon is to know of a unit: what is not active is left alone.
     fn oom_settings(&self, unit: &Unit) -> Vec<Told> {
-        let Some(cgroup) = &unit.cgroup else { return Vec::new() };
+        let Some(cgroup) = unit.cgroup.as_ref().filter(|_| self.ownership.cgroups().is_some()) else {
+            return Vec::new();
+        };
         let is_up = unit.active_state().is_up_or_activating();
         let rows = [
             (ids::MANAGED_OOM_SWAP, "ManagedOOMSwap"),

@@ -3,7 +3,7 @@
 //! Three processes: the caller (shows what happens), the *keeper* (enters the namespaces and waits for PID 1), and
 //! PID 1 itself (finishes the mounts from inside, then executes the manager). The keeper and PID 1 are this binary,
 //! executed again with an internal verb, so that no code runs between fork and exec.
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_change,
     mount_remount, unmount,
@@ -107,9 +107,18 @@ pub fn cgroup2_mount() -> Option<PathBuf> {
     })
 }
 
-/// The keeper's first act: join the cgroup (if any) and leave this machine's namespaces.
+/// How users of a new user namespace are made.
+#[derive(Debug, Clone, Copy)]
+pub enum Mapping {
+    /// The caller becomes root in it, and there is nobody else.
+    One,
+    /// Somebody else does it from outside, when told.
+    Outside(fn() -> io::Result<()>),
+}
+
+/// The keeper's first act: join the cgroup (if any) and leave this machine's namespaces; with `users` that of its users, too.
 /// The next child of this process is PID 1 of the new PID namespace.
-pub fn enter_namespaces(cgroup: Option<&Path>) -> Result<()> {
+pub fn enter_namespaces(cgroup: Option<&Path>, users: Option<Mapping>) -> Result<()> {
     if let Some(cgroup) = cgroup {
         attempt(
             format!("join the cgroup {}", cgroup.display()),
@@ -124,10 +133,19 @@ pub fn enter_namespaces(cgroup: Option<&Path>) -> Result<()> {
     if cgroup.is_some() {
         flags |= UnshareFlags::NEWCGROUP;
     }
-    attempt(
-        "make namespaces (mount, PID, IPC, UTS, network, cgroup)",
-        crate::sys::namespaces::unshare(flags),
-    )?;
+    let (uid, gid) = crate::process::own_ids();
+    let mut kinds = "mount, PID, IPC, UTS, network, cgroup";
+    if users.is_some() {
+        flags |= UnshareFlags::NEWUSER;
+        kinds = "user, mount, PID, IPC, UTS, network";
+    }
+    attempt(format!("make namespaces ({kinds})"), crate::sys::namespaces::unshare(flags))?;
+    let mapped = match users {
+        None => Ok(()),
+        Some(Mapping::One) => crate::sys::namespaces::map_root_to(uid, gid),
+        Some(Mapping::Outside(ask)) => ask(),
+    };
+    attempt("become root in a user namespace", mapped)?;
     attempt(
         "make the mounts private",
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC),
@@ -173,8 +191,7 @@ fn host_tree(top: &Path) -> Result<()> {
                     format!("bind {}", entry.path().display()),
                     mount_bind_recursive(entry.path(), &target),
                 )?;
-                let flags = MountFlags::BIND | MountFlags::RDONLY;
-                attempt(format!("make {} read-only", target.display()), mount_remount(&target, flags, ""))?;
+                remount_read_only(&target)?;
             }
             _ => {}
         }
@@ -226,7 +243,22 @@ fn read_only(path: &Path) -> Result<()> {
         return Ok(());
     }
     attempt(format!("bind {}", path.display()), mount_bind(path, path))?;
-    let flags = MountFlags::BIND | MountFlags::RDONLY;
+    remount_read_only(path)
+}
+
+/// Other flags stay as they are: in a user namespace none that the machine set may be taken off.
+fn remount_read_only(path: &Path) -> Result<()> {
+    const KEPT: [(StatVfsMountFlags, MountFlags); 6] = [
+        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+        (StatVfsMountFlags::NODEV, MountFlags::NODEV),
+        (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+        (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
+        (StatVfsMountFlags::NODIRATIME, MountFlags::NODIRATIME),
+        (StatVfsMountFlags::RELATIME, MountFlags::RELATIME),
+    ];
+    let own = attempt(format!("look at {}", path.display()), rustix::fs::statvfs(path))?.f_flag;
+    let kept = KEPT.into_iter().filter(|(flag, _)| own.contains(*flag)).map(|(_, flag)| flag);
+    let flags = kept.fold(MountFlags::BIND | MountFlags::RDONLY, MountFlags::union);
     attempt(format!("make {} read-only", path.display()), mount_remount(path, flags, ""))
 }
 
@@ -242,7 +274,12 @@ fn device_nodes(top: &Path) -> Result<()> {
         make_dir(&dev.join(dir))?;
     }
     let quiet = MountFlags::NOSUID | MountFlags::NOEXEC;
-    mount_at("devpts", &dev.join("pts"), "devpts", quiet, "newinstance,ptmxmode=0666,mode=620,gid=5")?;
+    let terminals = |more: &str| {
+        let options = format!("newinstance,ptmxmode=0666,mode=620{more}");
+        mount_at("devpts", &dev.join("pts"), "devpts", quiet, &options)
+    };
+    // A user namespace need not have the group of terminals.
+    terminals(",gid=5").or_else(|_| terminals(""))?;
     mount_at("tmpfs", &dev.join("shm"), "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, "mode=1777")?;
     let links = [
         ("ptmx", "pts/ptmx"),

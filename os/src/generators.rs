@@ -54,6 +54,15 @@ impl Running {
 }
 
 impl Generators {
+    /// Those in `SYSTEMD_GENERATOR_PATH` instead, when that is set (systemd(1)); an empty one names none.
+    #[must_use]
+    pub fn in_path(mut self, path: Option<&str>) -> Generators {
+        if let Some(path) = path {
+            self.dirs = path.split(':').filter(|dir| !dir.is_empty()).map(str::to_owned).collect();
+        }
+        self
+    }
+
     /// Those of the system manager.
     pub fn system(run_root: &str, environment: Vec<(String, String)>) -> Generators {
         let dir = |name: &str| format!("{run_root}/systemd/{name}");
@@ -98,7 +107,7 @@ impl Generators {
                 .env_clear()
                 .envs(self.environment.iter().map(|(name, value)| (name, value)));
             command.stdin(Stdio::null()).process_group(0).current_dir("/");
-            match command.spawn() {
+            match crate::process::by_fork(&mut command).spawn() {
                 Ok(child) => {
                     running.processes.insert(child.id().cast_signed(), program);
                 }
@@ -199,7 +208,7 @@ fn output_within(mut command: Command, limit: Duration) -> Option<Vec<u8>> {
     let end = Instant::now() + limit;
     let mut child = {
         let _whole = crate::sys::inherit::whole();
-        command.stdout(Stdio::piped()).spawn().ok()?
+        crate::process::by_fork(command.stdout(Stdio::piped())).spawn().ok()?
     };
     let mut output = child.stdout.take()?;
     let mut bytes = Vec::new();

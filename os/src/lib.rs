@@ -6,6 +6,7 @@
 //! | `signals`, `children`, `process` | signals as a descriptor, ended children, what `/proc` tells |
 //! | `spawn`, `users` | processes from plans; who they run as |
 //! | `cgroup` | the control group tree |
+//! | `ownership` | whose process it is: by cgroups, or without them by the process tree |
 //! | `socket` | sockets of socket units, connections, descriptor passing |
 //! | `mount` | early mounts, the mount table, autofs, swap, the last umount |
 //! | `watch` | inotify for path units |
@@ -27,6 +28,7 @@ pub mod host;
 pub mod identity;
 pub mod loader;
 pub mod mount;
+pub mod ownership;
 pub mod pidfile;
 pub mod process;
 pub mod reactor;

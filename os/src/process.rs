@@ -1,11 +1,11 @@
-//! What `/proc` tells of a process (proc_pid_stat(5) and its neighbours), and whose process it is in plain mode.
+//! What `/proc` tells of a process (proc_pid_stat(5) and its neighbours).
 use crate::error::{Attempt, OsError};
 use crate::sys::{self, signal};
 use runstead_core::engine::event::Pid;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use std::collections::BTreeMap;
 use std::io::Read;
+use std::process::Command;
 
 /// Longest file of `/proc/PID` that we read: an environment may be large, a memory of ours may not.
 const PROC_FILE_MAX: u64 = 4 << 20;
@@ -27,6 +27,8 @@ pub struct Stat {
     pub tty: i32,
     /// Flags (`PF_KTHREAD` is 0x200000).
     pub flags: u64,
+    /// Threads, the first one counted until all have ended.
+    pub threads: u32,
     /// Start, in clock ticks since boot: with the PID it names a process for good.
     pub start_time: u64,
 }
@@ -35,6 +37,11 @@ impl Stat {
     /// A thread of the kernel.
     pub fn is_kernel_thread(&self) -> bool {
         self.flags & 0x20_0000 != 0
+    }
+
+    /// Whether it runs: a zombie waits for its parent only, unless its other threads go on.
+    pub fn is_alive(&self) -> bool {
+        self.state != 'X' && (self.state != 'Z' || self.threads > 1)
     }
 }
 
@@ -70,6 +77,7 @@ fn parse_stat(bytes: &[u8]) -> Option<Stat> {
         session: number(6)?,
         tty: number(7)?,
         flags: fields.get(6)?.parse().ok()?,
+        threads: number(20)?.cast_unsigned(),
         start_time: fields.get(19)?.parse().ok()?,
     })
 }
@@ -135,7 +143,7 @@ pub fn exists(pid: Pid) -> bool {
 
 /// Whether it exists and is not a zombie.
 pub fn is_alive(pid: Pid) -> bool {
-    stat(pid).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+    stat(pid).is_ok_and(|stat| stat.is_alive())
 }
 
 /// Whether it is a child of ours.
@@ -169,74 +177,25 @@ pub fn kill(pid: Pid, number: i32, value: Option<i32>) -> Result<(), OsError> {
     .attempt("signal", pid.to_string())
 }
 
+/// A command whose child is made by fork(2). The C library's posix_spawn(3) uses clone3(2), and gives up where a system
+/// call filter refuses that with another error than `ENOSYS`.
+pub fn by_fork(command: &mut Command) -> &mut Command {
+    sys::process::prepare_in_child(command)
+}
+
 /// Whether this process may do what only root may.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Whom this process runs as: effective uid and gid.
+pub fn own_ids() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}
+
 /// Orphans below us become our children.
 pub fn become_subreaper() -> Result<(), OsError> {
     sys::process::set_child_subreaper(true).attempt("become subreaper", "")
-}
-
-/// All processes and their parents at one moment: who descends from whom.
-#[derive(Debug, Default)]
-pub struct Tree {
-    parents: BTreeMap<Pid, Pid>,
-}
-
-impl Tree {
-    /// Read `/proc`.
-    pub fn read() -> Result<Tree, OsError> {
-        let mut parents = BTreeMap::new();
-        for entry in std::fs::read_dir("/proc").attempt("list", "/proc")?.flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<Pid>().ok()) else {
-                continue;
-            };
-            if let Ok(stat) = stat(pid) {
-                parents.insert(pid, stat.parent);
-            }
-        }
-        Ok(Tree { parents })
-    }
-
-    /// The ancestors of a process, nearest first.
-    pub fn ancestors(&self, pid: Pid) -> impl Iterator<Item = Pid> {
-        // The table is a snapshot made while processes came and went: the bound keeps a cycle from holding us.
-        std::iter::successors(self.parents.get(&pid).copied(), |pid| self.parents.get(pid).copied())
-            .take_while(|&pid| pid > 0)
-            .take(self.parents.len())
-    }
-
-    /// All descendants, parents before children.
-    pub fn descendants(&self, root: Pid) -> Vec<Pid> {
-        let mut children: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();
-        for (&pid, &parent) in &self.parents {
-            children.entry(parent).or_default().push(pid);
-        }
-        let mut found = Vec::new();
-        let mut next = 0;
-        let mut from = root;
-        loop {
-            found.extend(children.remove(&from).unwrap_or_default());
-            let Some(&pid) = found.get(next) else { return found };
-            next += 1;
-            from = pid;
-        }
-    }
-}
-
-/// Whose process is this, without cgroups: the nearest ancestor (or itself) in `known`, else the one whose
-/// `INVOCATION_ID` is in `invocations`.
-pub fn whose<U: Copy>(
-    pid: Pid,
-    tree: &Tree,
-    known: &BTreeMap<Pid, U>,
-    invocations: &BTreeMap<String, U>,
-) -> Option<U> {
-    let line = std::iter::once(pid).chain(tree.ancestors(pid));
-    let by_tree = line.into_iter().find_map(|pid| known.get(&pid).copied());
-    by_tree.or_else(|| invocations.get(&invocation_id(pid)?).copied())
 }
 
 /// How much the kernel prefers PID 1 to what it starts.
@@ -257,7 +216,7 @@ pub fn prefer_ourselves() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
 
     #[test]
     fn a_name_with_parentheses_does_not_confuse() {
@@ -271,9 +230,10 @@ mod tests {
     }
 
     #[test]
-    fn a_child_is_ours_with_its_environment_and_descendants() {
+    fn a_child_is_ours_with_its_environment() {
         let mut child = Command::new("sh")
-            .args(["-c", "sleep 100 & echo; wait"])
+            .args(["-c", "echo; read line"])
+            .stdin(Stdio::piped())
             .env("INVOCATION_ID", "abc")
             .stdout(Stdio::piped())
             .spawn()
@@ -285,15 +245,6 @@ mod tests {
         assert_eq!(invocation_id(pid).as_deref(), Some("abc"));
         assert_eq!(pid_of_pidfd(open(pid).expect("pidfd")), Some(pid));
         assert_eq!(cmdline(pid).expect("readable")[0], "sh");
-        let tree = Tree::read().expect("proc");
-        let below = tree.descendants(pid);
-        assert_eq!(below.len(), 1);
-        assert!(tree.ancestors(below[0]).any(|ancestor| ancestor == pid));
-        let known = BTreeMap::from([(pid, 'u')]);
-        assert_eq!(whose(below[0], &tree, &known, &BTreeMap::new()), Some('u'));
-        let by_id = BTreeMap::from([("abc".to_owned(), 'v')]);
-        assert_eq!(whose(below[0], &tree, &BTreeMap::new(), &by_id), Some('v'));
-        kill(below[0], libc::SIGKILL, None).expect("kill");
         kill(pid, libc::SIGKILL, None).expect("kill");
         child.wait().expect("wait");
         assert!(!exists(pid));

@@ -49,25 +49,16 @@ fn passed_descriptors() -> Vec<OwnedFd> {
     (3..last).filter_map(runstead_os::handover::inherited_fd).collect()
 }
 
-/// Answer every request with the same page, on all sockets that were passed.
+/// Answer every request with the same page, on the socket that was passed.
 fn http() -> io::Result<()> {
-    let mut workers = Vec::new();
-    for fd in passed_descriptors() {
-        let tcp = runstead_os::handover::is_inet(&fd);
-        workers.push(thread::spawn(move || {
-            if tcp {
-                serve(TcpListener::from(fd).incoming())
-            } else {
-                serve(UnixListener::from(fd).incoming())
-            }
-        }));
-    }
-    if workers.is_empty() {
+    let Some(fd) = passed_descriptors().into_iter().next() else {
         return Err(io::Error::other("no socket was passed; start hello-http.socket instead"));
-    }
+    };
     notify("READY=1\nSTATUS=answering")?;
-    for worker in workers {
-        let _ = worker.join();
+    if runstead_os::handover::is_inet(&fd) {
+        serve(TcpListener::from(fd).incoming());
+    } else {
+        serve(UnixListener::from(fd).incoming());
     }
     Ok(())
 }
@@ -100,12 +91,9 @@ fn notify_service() -> io::Result<()> {
 /// Leave a daemon behind and say who it is, as daemon(7) asks of the old style.
 fn forking(pid_file: &str) -> io::Result<()> {
     let null = Stdio::null;
-    let child = Command::new("/proc/self/exe")
-        .args(["example", "forking-child"])
-        .stdin(null())
-        .stdout(null())
-        .stderr(null())
-        .spawn()?;
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["example", "forking-child"]).stdin(null()).stdout(null()).stderr(null());
+    let child = runstead_os::process::by_fork(&mut command).spawn()?;
     fs::write(pid_file, format!("{}\n", child.id()))
 }
 

@@ -16,9 +16,13 @@ pub trait Facts {
     fn cgroup_id(&self, _path: &str) -> Option<u64> {
         None
     }
-    /// The cgroup of a process.
+    /// Whether there are cgroups at all; without them a unit's path is only a name.
+    fn has_cgroups(&self) -> bool {
+        true
+    }
+    /// The cgroup of a process, or the path of the unit it belongs to.
     fn cgroup_of(&self, pid: i32) -> Option<String>;
-    /// All processes in a cgroup and below it, with the cgroup each is in.
+    /// All processes in a cgroup and below it, with the cgroup each is in; "" where there are none.
     fn cgroup_processes(&self, path: &str) -> Vec<(String, i32)>;
     /// The command line of a process for people: words separated by spaces, `[comm]` when there is none.
     fn cmdline(&self, pid: i32) -> String;

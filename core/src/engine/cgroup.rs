@@ -26,11 +26,9 @@ pub fn resolve_share(file: &str, value: &str, memory: u64, tasks: u64) -> Option
 }
 
 impl Engine {
-    /// The unit's cgroup relative to the manager's root: where it is, or where it will be. `None` when units have none here.
+    /// The unit's cgroup relative to the manager's root: where it is, or where it will be. Where there are no cgroups it
+    /// is only the name under which the unit's processes are known.
     pub fn cgroup_path(&self, id: UnitId) -> Option<Rc<str>> {
-        if !self.config.cgroups {
-            return None;
-        }
         let unit = self.unit(id);
         if let Some(path) = &unit.cgroup {
             return Some(path.clone());

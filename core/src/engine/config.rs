@@ -22,9 +22,7 @@ pub struct ManagerConfig {
     pub manager: ManagerSpecifiers,
     /// `[Manager]` of system.conf or user.conf (`directives::load_manager`): units inherit its `Default*=` rows.
     pub defaults: Settings,
-    /// Whether units get control groups of their own.
-    pub cgroups: bool,
-    /// Controllers that can be used ("cpu", "memory", "pids", "io", "cpuset").
+    /// Controllers that can be used ("cpu", "memory", "pids", "io", "cpuset"); none where there are no control groups.
     pub controllers: Vec<Rc<str>>,
     /// `DefaultTimeoutStartSec=`.
     pub default_timeout_start: Usec,
@@ -77,7 +75,6 @@ impl Default for ManagerConfig {
             host: HostSpecifiers::default(),
             manager: ManagerSpecifiers::system("/run"),
             defaults: Settings::default(),
-            cgroups: true,
             controllers: ["cpu", "cpuset", "io", "memory", "pids"].map(Rc::from).to_vec(),
             default_timeout_start: 90 * SECOND,
             default_timeout_stop: 90 * SECOND,

@@ -14,6 +14,17 @@ pub fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
     unsafe { rustix::thread::unshare_unsafe(flags) }
 }
 
+/// Be root in the new user namespace that this process has just made: the only user and group there are in it.
+///
+/// # Errors
+/// As writing `/proc/self/uid_map` (user_namespaces(7)).
+pub fn map_root_to(uid: u32, gid: u32) -> std::io::Result<()> {
+    // The kernel lets nobody without privileges drop groups that may deny him something.
+    std::fs::write("/proc/self/setgroups", "deny")?;
+    std::fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
+    std::fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
+}
+
 /// Set `IFF_UP` on `lo` (netdevice(7)).
 ///
 /// # Errors

@@ -95,6 +95,13 @@ pub fn reset_scheduling_on_fork() -> Result<(), Errno> {
     check(unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) }).map(drop)
 }
 
+/// Do nothing in the child before execve(2): that there is something to do lets the standard library use fork(2).
+pub fn prepare_in_child(command: &mut std::process::Command) -> &mut std::process::Command {
+    use std::os::unix::process::CommandExt as _;
+    // SAFETY: the closure touches nothing.
+    unsafe { command.pre_exec(|| Ok(())) }
+}
+
 /// Whether this thread's effective set has the capability.
 pub fn has_capability(capability: u32) -> bool {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();

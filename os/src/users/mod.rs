@@ -1,6 +1,7 @@
 //! Who a unit runs as: users and groups from the passwd and group files (passwd(5), group(5)), and the ids that
 //! `DynamicUser=` hands out. Name services that need libraries are asked elsewhere, in a throw-away child.
 mod dynamic;
+pub mod subordinate;
 
 pub use dynamic::{dynamic_name, release_dynamic};
 

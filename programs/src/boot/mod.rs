@@ -1,12 +1,17 @@
 //! `runstead boot`: a throw-away machine in namespaces, shown while it boots, runs and stops.
 //!
 //! `run` is the process in front of the user; it starts `keep` (enters the namespaces, waits for PID 1), which starts
-//! `finish` as PID 1 (builds the file tree, becomes the manager). See `runstead_os::container`.
+//! `finish` as PID 1 (builds the file tree, becomes the manager). See `runstead_os::container`. Where namespaces are
+//! refused the manager is a child of `run` with a private run root instead.
+mod keeper;
+mod lacks;
 mod machine;
 mod options;
+mod plain;
+mod units;
 mod view;
 
-pub use machine::{finish, keep};
+pub use keeper::{finish, keep};
 
 use machine::Machine;
 use options::Options;
@@ -28,13 +33,6 @@ pub fn run(words: &[&str]) -> ExitCode {
         Ok(options) => options,
         Err(why) => return crate::usage::fail(&why),
     };
-    if !runstead_os::process::is_root() {
-        eprintln!(
-            "runstead boot: this needs root, to make namespaces and mounts that nobody else sees: try 'sudo runstead boot'.\n\
-             Nothing outside the throw-away machine is changed."
-        );
-        return ExitCode::from(77);
-    }
     match boot(&options) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -48,6 +46,7 @@ fn boot(options: &Options) -> Result<u8, String> {
     let signals = runstead_os::signals::Signals::open().map_err(|error| error.to_string())?;
     let mut view = View::new(options);
     let mut machine = Machine::start(options)?;
+    machine.lacks().iter().for_each(|lack| view.lack(lack));
     let outcome = attend(options, &mut machine, &mut view, &signals);
     if machine.is_running() {
         view.line("stopping");

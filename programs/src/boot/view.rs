@@ -1,4 +1,5 @@
 //! The display of `runstead boot`: a line a unit while it boots, then the tree of what runs.
+use super::lacks::Lack;
 use super::machine::Machine;
 use super::options::Options;
 use crate::builtin;
@@ -49,6 +50,17 @@ impl View {
             println!("{}", serde_json::json!({ "event": text }));
         } else {
             println!("{text}");
+        }
+    }
+
+    /// Something that this environment could not give.
+    pub fn lack(&mut self, lack: &Lack) {
+        if self.json {
+            let line =
+                serde_json::json!({ "event": "lack", "what": lack.what, "why": lack.why, "so": lack.so });
+            println!("{line}");
+        } else {
+            println!("{lack}");
         }
     }
 
@@ -135,17 +147,14 @@ impl View {
             println!("{line}");
             return;
         }
-        println!("\nup after {:.2} s; PID 1 is process {} here\n", elapsed.as_secs_f32(), machine.pid());
+        println!("\nup after {:.2} s; {}\n", elapsed.as_secs_f32(), machine.place());
         if let Ok(units) = machine.units() {
             tree(&units);
         }
-        let pid = machine.pid();
         println!("\ntalk to it:");
-        if self.examples {
-            println!("  curl --unix-socket /proc/{pid}/root/run/hello-http.sock http://localhost/");
+        for command in machine.commands(self.examples) {
+            println!("  {command}");
         }
-        println!("  nsenter -t {pid} -a systemctl status");
-        println!("  nsenter -t {pid} -a /bin/sh");
         println!("Ctrl-C stops it in order.\n");
     }
 

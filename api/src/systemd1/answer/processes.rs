@@ -27,7 +27,8 @@ pub fn of_unit(
     let (main, control) = unit.kind.processes();
     for pid in [main, control].into_iter().flatten() {
         if !found.iter().any(|(_, known)| *known == pid) {
-            found.push((facts.cgroup_of(pid).unwrap_or_default(), pid));
+            let cgroup = facts.cgroup_of(pid).filter(|_| facts.has_cgroups());
+            found.push((cgroup.unwrap_or_default(), pid));
         }
     }
     let root = facts.cgroup_root();

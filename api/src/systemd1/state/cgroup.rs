@@ -89,7 +89,7 @@ pub fn path(unit: &Unit) -> Option<String> {
 
 /// The absolute path of the unit's cgroup, empty when it has none.
 pub fn control_group(context: &Context<'_>) -> String {
-    let Some(path) = path(context.unit) else { return String::new() };
+    let Some(path) = path(context.unit).filter(|_| context.facts.has_cgroups()) else { return String::new() };
     let root = context.facts.cgroup_root();
     let root = root.trim_end_matches('/');
     if path == "/" && !root.is_empty() { root.to_owned() } else { format!("{root}{path}") }
