@@ -3,9 +3,7 @@ use crate::shell::{Shell, Token};
 use runstead_api::systemd1::facts::Facts as _;
 use runstead_core::directives::ids;
 use runstead_core::engine::cgroup::resolve_share;
-use runstead_core::engine::effect::{
-    CgroupSpec, ChainId, FdId, LogLine, SocketSpec, SpawnSpec, Step,
-};
+use runstead_core::engine::effect::{CgroupSpec, ChainId, FdId, LogLine, SocketSpec, SpawnSpec, Step};
 use runstead_core::engine::event::{Accepted, ChainError, ChainOutput, Event, Pid};
 use runstead_core::names::UnitName;
 use runstead_os::reactor::{Interest, Priority};

@@ -151,6 +151,10 @@ impl Engine {
                     false => format!("system-{escaped}.slice"),
                 }
             }
+            // What the machine mounted must not be stopped with the slice of our services.
+            _ if self.config.user && unit.fragment.is_none() && is_of_the_table(unit.unit_type()) => {
+                "-.slice".to_owned()
+            }
             _ if self.config.user => if own { "app.slice" } else { "-.slice" }.to_owned(),
             _ if unit.unit_type() == UnitType::Mount && self.is_early_mount(id) => "-.slice".to_owned(),
             _ => "system.slice".to_owned(),
@@ -182,4 +186,9 @@ impl Engine {
             self.add_dependency_by_name(id, kind, &name, Origins::DEFAULT);
         }
     }
+}
+
+/// Units that come of kernel tables.
+fn is_of_the_table(kind: UnitType) -> bool {
+    matches!(kind, UnitType::Mount | UnitType::Swap)
 }

@@ -175,6 +175,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_users_manager_did_not_mount_is_not_stopped_with_its_slice() {
+        let mut w = World::new();
+        w.e.config.user = true;
+        let line = crate::engine::event::MountEntry {
+            target: "/mnt/machine".into(),
+            source: "/dev/vda".into(),
+            fstype: "ext4".into(),
+            options: "rw".into(),
+        };
+        w.with(|e| super::super::mount::mount_table_changed(e, vec![line]));
+        let id = w.e.find(&known_name("mnt-machine.mount")).unwrap();
+        w.with(|e| e.add_slice(id));
+        assert_eq!(after(&w, id, Dependency::Requires), ["-.slice"]);
+        assert_eq!(after(&w, id, Dependency::Conflicts), [""; 0]);
+    }
+
+    #[test]
     fn a_wrong_name_is_refused() {
         let mut w = World::new();
         let id = w.e.ensure(&known_name("mnt-d.mount"));

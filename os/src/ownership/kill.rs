@@ -2,10 +2,10 @@
 use super::snapshot::Snapshot;
 use super::tree::{Member, ProcessTree};
 use crate::cgroup::signal_one;
+use crate::children;
 use crate::error::OsError;
 use crate::process;
 use crate::sys::signal;
-use crate::children;
 use runstead_core::engine::effect::KillSpec;
 use runstead_core::engine::event::Pid;
 use std::collections::BTreeSet;
@@ -80,7 +80,8 @@ fn is_same(pid: Pid, start: u64) -> bool {
 fn send_held(pid: Pid, start: u64, number: i32) {
     let held = process::open(pid);
     if is_same(pid, start) {
-        let _ = held.map_or_else(|_| signal::kill(pid, number), |process| signal::pidfd_kill(&process, number));
+        let _ =
+            held.map_or_else(|_| signal::kill(pid, number), |process| signal::pidfd_kill(&process, number));
     }
 }
 

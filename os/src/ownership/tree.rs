@@ -179,9 +179,8 @@ impl ProcessTree {
         let is_alive = |(pid, member): (&Pid, &Member)| {
             process::stat(*pid).is_ok_and(|stat| stat.start_time == member.start && stat.is_alive())
         };
-        let is_empty = |place: &Rc<str>| {
-            !self.members.iter().filter(|(_, member)| member.place == *place).any(is_alive)
-        };
+        let is_empty =
+            |place: &Rc<str>| !self.members.iter().filter(|(_, member)| member.place == *place).any(is_alive);
         // Mostly somebody known is still there: nothing needs to be searched.
         if !doubtful.iter().any(is_empty) {
             return Ok(Vec::new());
@@ -210,5 +209,7 @@ impl ProcessTree {
 
 /// Whether a place is this one or below it.
 pub(super) fn is_within(place: &str, around: &str) -> bool {
-    place.strip_prefix(around.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    place
+        .strip_prefix(around.trim_end_matches('/'))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -91,9 +91,7 @@ fn follow(keeper: &mut Child, ids: Option<subordinate::Subordinate>) -> Result<i
             _ => {}
         }
     }
-    pid.ok_or_else(|| {
-        NoMachine::Failed("the machine could not be set up; the reason is above".to_owned())
-    })
+    pid.ok_or_else(|| NoMachine::Failed("the machine could not be set up; the reason is above".to_owned()))
 }
 
 /// The keeper: enter the namespaces, start PID 1, tell its PID, wait, and end as it ends.

@@ -34,7 +34,8 @@ pub fn users() -> Lack {
 
 /// The machine is none: its services run on the caller's.
 pub fn namespaces(why: String) -> Lack {
-    let so = "services run beside your own processes, on your files and network; the run root alone is private";
+    let so =
+        "services run beside your own processes, on your files and network; the run root alone is private";
     Lack { what: "namespaces", why, so }
 }
 

@@ -83,7 +83,9 @@ impl Machine {
     pub fn place(&self) -> String {
         match self.form {
             Form::Namespaces { .. } => format!("PID 1 is process {} here", self.pid),
-            Form::Plain => format!("the manager is process {}, its run root {}", self.pid, self.base.display()),
+            Form::Plain => {
+                format!("the manager is process {}, its run root {}", self.pid, self.base.display())
+            }
         }
     }
 
