@@ -53,6 +53,7 @@ const MACHINES: &[&str] = &[
     "--test=storm",
     "--test=crashes",
     "--test=newcomer",
+    "--test=plain",
     "--test=boots",
     "--test=reexec",
 ];
@@ -97,6 +98,7 @@ const STEPS: &[Step] = &[
     full("100,000 damaged unit files", 20, Action::Cargo(DAMAGED_UNITS)),
     full("boot as the README says", 5, Action::Cargo(&["run", "--release", "--", "boot", "--for", "5s"])),
     full("what a newcomer meets", 10, Action::Test("newcomer", OURS, &[])),
+    full("what an ordinary user meets", 5, Action::Test("plain", OURS, &[])),
     full("the harness cleans up", 5, Action::Test("harness", REFERENCE, &[])),
     full("same boot as the reference", 10, Action::Built("debug", "compare", OURS, &[])),
     full("twenty boots", 15, Action::Test("boots", OURS, &[])),

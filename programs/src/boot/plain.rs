@@ -19,7 +19,7 @@ pub fn start(options: &Options, why: String) -> Result<Machine, String> {
     let base = private_directory()?;
     let started = start_in(&base, options);
     if started.is_err() {
-        let _ = fs::remove_dir_all(&base);
+        let _ = super::machine::remove(&base);
     }
     let child = started?;
     let lacks: Vec<Lack> = vec![lacks::namespaces(why), lacks::cgroups("none without namespaces")];
