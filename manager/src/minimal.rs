@@ -252,6 +252,8 @@ fn wish_of_signal(signal: i32) -> Option<Wish> {
     const TERM: i32 = 15;
     const PWR: i32 = 30;
     Some(match signal {
+        // Whoever is not PID 1 may simply go (systemd(1), "Signals").
+        INT | TERM if std::process::id() != 1 => Wish::End(Exit::Exit(0)),
         HUP | TERM => Wish::Retry,
         INT => Wish::End(Exit::Reboot),
         PWR => Wish::End(Exit::Poweroff),
