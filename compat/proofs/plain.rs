@@ -28,6 +28,13 @@ before=$(cat /proc/self/mountinfo); "$@"; status=$?
 exit $status
 "#;
 
+/// As many daemons as in a batch; zombies have no command line.
+const INSIDE: &str = r#"
+names=$(seq -f daemon@%g.service 50)
+count() { cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -o 'slee[p] 7' | wc -l; }
+systemctl start $names && [ $(count) -ge 50 ] && systemctl stop $names && [ $(count) = 0 ]
+"#;
+
 /// Leaves a process that has neither parent nor session in common with the one that was started.
 const DAEMON: &str = "[Service]\nType=forking\nExecStart=/bin/sh -c \
     'setsid sh -c \"sleep MARK & exec sleep MARK\" </dev/null & sleep 0.005'\n";
@@ -63,6 +70,7 @@ fn prove(proof: &mut Proof, place: &Place) {
     boots(proof, place, "root, refused by EPERM", place.as_root(&without("EPERM")), lack);
     boots(proof, place, "root, refused by ENOSYS", place.as_root(&without("ENOSYS")), lack);
     distribution(proof, place);
+    in_namespaces(proof, place);
     daemons(proof, place);
 }
 
@@ -102,6 +110,20 @@ fn distribution(proof: &mut Proof, place: &Place) {
         format!("refused, it names the remedy: {}", tail(&ended.err)),
     );
     place.nothing_left(proof, "--root");
+}
+
+/// In a user namespace there are no control groups either.
+fn in_namespaces(proof: &mut Proof, place: &Place) {
+    proof.step("daemons in a user namespace");
+    let units = place.dir.join("units").display().to_string();
+    let mut command = place.as_nobody(&["boot", "--units", &units, "--exec", INSIDE]);
+    let Some(ended) = start(proof, &mut command).map(Started::ended) else { return };
+    let good = ended.status == Some(0);
+    proof.check(
+        good,
+        format!("{BATCH} stops in a user namespace: status {:?} {}", ended.status, tail(&ended.err)),
+    );
+    place.nothing_left(proof, "a user namespace");
 }
 
 /// A machine that stays, driven by `systemctl --user`.
