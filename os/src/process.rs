@@ -196,6 +196,11 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// A command whose child is asked to end by `SIGTERM` when this process ends, however that comes.
+pub fn ends_with_us(command: &mut Command) -> &mut Command {
+    sys::process::signal_with_parent(command, libc::SIGTERM)
+}
+
 /// Whom this process runs as: effective uid and gid.
 pub fn own_ids() -> (u32, u32) {
     (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())

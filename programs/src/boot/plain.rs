@@ -48,7 +48,7 @@ fn start_in(base: &Path, options: &Options) -> Result<std::process::Child, Strin
     }
     // Its own process group: Ctrl-C is for us, and we ask it in order.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).current_dir("/");
-    process::by_fork(&mut command).spawn().map_err(|error| format!("cannot start the manager: {error}"))
+    process::ends_with_us(&mut command).spawn().map_err(|error| format!("cannot start the manager: {error}"))
 }
 
 /// A new directory that nobody else can look into: in `$XDG_RUNTIME_DIR`, else among temporary files.
