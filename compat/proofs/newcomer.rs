@@ -3,20 +3,19 @@
 //! `cargo test -p runstead-compat --test newcomer -- [--no-root-tree]`; takes the release binary (`RUNSTEAD_BIN` names
 //! another). Needs root. The reference has no such program, so this is proved of ours alone.
 
+mod program;
+
+use program::{Started, tail};
 use runstead_compat::machine::{find_cgroup2, our_binary};
 use runstead_compat::proof::Proof;
 use runstead_compat::root;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Command, ExitCode};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// A boot or a stop that takes longer hangs.
-const LONGEST: Duration = Duration::from_secs(60);
 
 /// The processes that were started: what carries their numbers is theirs, others may boot machines meanwhile.
 static STARTED: Mutex<Vec<u32>> = Mutex::new(Vec::new());
@@ -26,14 +25,6 @@ struct Traces {
     mounts: BTreeSet<String>,
     cgroups: Vec<PathBuf>,
     processes: Vec<String>,
-}
-
-/// A program under way, with what it printed.
-struct Started {
-    child: Child,
-    out: Receiver<String>,
-    err: Option<std::thread::JoinHandle<String>>,
-    said: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -187,84 +178,16 @@ fn debian(proof: &mut Proof, binary: &Path) {
     );
 }
 
-fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.trim().lines().collect();
-    lines[lines.len().saturating_sub(8)..].join(" | ")
-}
-
 fn run(proof: &mut Proof, binary: &Path, words: &[&str]) -> Option<(Option<i32>, String, String)> {
-    let mut started = start(proof, binary, words)?;
-    let status = started.end();
-    let err = started.err.take().and_then(|handle| handle.join().ok()).unwrap_or_default();
-    Some((status, started.said.join("\n"), err))
+    let ended = start(proof, binary, words)?.ended();
+    Some((ended.status, ended.out, ended.err))
 }
 
 fn start(proof: &mut Proof, binary: &Path, words: &[&str]) -> Option<Started> {
     proof.step(format!("runstead {}", words.join(" ")));
-    let spawned = Command::new(binary)
-        .args(words)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = proof.need("start the binary", spawned)?;
-    STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(child.id());
-    let (sender, out) = channel();
-    let stdout = child.stdout.take()?;
-    std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    let mut stderr = child.stderr.take()?;
-    let err = std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = stderr.read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
-    });
-    Some(Started { child, out, err: Some(err), said: Vec::new() })
-}
-
-impl Started {
-    /// Reads until a line holds this.
-    fn wait_for(&mut self, text: &str) -> bool {
-        let end = Instant::now() + LONGEST;
-        while let Ok(line) = self.out.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            self.said.push(line);
-            if self.said.last().is_some_and(|line| line.contains(text)) {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Waits for its end; kills it when that does not come.
-    fn end(&mut self) -> Option<i32> {
-        let end = Instant::now() + LONGEST;
-        let mut status = None;
-        while Instant::now() < end && status.is_none() {
-            status = self.child.try_wait().ok().flatten();
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        if status.is_none() {
-            self.said.push(format!("killed: still running after {LONGEST:?}"));
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-        while let Ok(line) = self.out.recv_timeout(Duration::from_millis(500)) {
-            self.said.push(line);
-        }
-        status.and_then(|status| status.code())
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    let started = program::start(proof, Command::new(binary).args(words))?;
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(started.child.id());
+    Some(started)
 }
 
 /// Whether a cgroup is that of a machine that was started here.

@@ -100,9 +100,9 @@ impl Shell {
 
     /// `SetUnitProperties`: one drop-in a property, so that setting it again replaces it.
     fn write_dropin(&mut self, unit: &UnitName, runtime: bool, text: &str) {
-        let base =
-            if runtime { format!("{}/systemd", self.host.run_root) } else { "/etc/systemd".to_owned() };
-        let dir = format!("{base}/system.control/{}.d", unit.as_str());
+        let base = if runtime { &self.host.run_root } else { &self.host.prefixes.configuration };
+        let kind = if self.options.user { "user" } else { "system" };
+        let dir = format!("{base}/systemd/{kind}.control/{}.d", unit.as_str());
         let mut files: BTreeMap<&str, String> = BTreeMap::new();
         let mut section = "";
         for line in text.lines() {

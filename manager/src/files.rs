@@ -4,7 +4,6 @@ use runstead_api::systemd1::action::{InstallFlags, UnitFiles};
 use runstead_api::systemd1::errors::Error;
 use runstead_core::engine::effect::Announcement;
 use runstead_core::install::{self, Context, Flags, InstallError, Outcome, Preset, PresetMode, PresetRules};
-use runstead_core::names::specifiers::ManagerSpecifiers;
 use runstead_core::names::{UnitName, pattern};
 use runstead_core::unitfile::search::{LoadPath, UserDirectories};
 use runstead_os::unitdirs::{Disk, apply};
@@ -144,7 +143,7 @@ impl Shell {
 
     fn with_context<T>(&self, work: impl FnOnce(&Context<'_>) -> T) -> T {
         let host = crate::startup::host_specifiers(&self.host.host);
-        let manager = ManagerSpecifiers::system(&self.host.run_root);
+        let manager = crate::own_user::specifiers(&self.options, &self.host.own_user, &self.host.run_root);
         let load_path = self.load_path();
         work(&Context { view: &Disk, load_path: &load_path, host: &host, manager: &manager })
     }

@@ -17,6 +17,7 @@
 //! | `varlink` | the sockets that answer for others |
 //! | `files` | enable, disable, mask: unit files |
 //! | `log`, `console` | our own log lines, and status output |
+//! | `own_user` | whom the manager runs as, and where that user's files lie |
 //! | `persist`, `recovery` | the state log and re-execution; what crashes teach |
 //! | `minimal` | what the manager still does while it crashes in a loop |
 mod announce;
@@ -34,6 +35,7 @@ mod log;
 mod minimal;
 mod notify;
 mod options;
+mod own_user;
 mod persist;
 mod recovery;
 mod shell;

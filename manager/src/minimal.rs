@@ -239,19 +239,22 @@ fn wish_of_target(unit: &str) -> Option<Wish> {
 
 /// The signals of systemd(1), "Signals", that still mean something.
 fn wish_of_signals(signals: &Signals) -> Option<Wish> {
+    let pid1 = std::process::id() == 1;
     let mut wish = None;
     while let Ok(Some(signal)) = signals.next() {
-        wish = wish.or(wish_of_signal(signal.signal));
+        wish = wish.or(wish_of_signal(signal.signal, pid1));
     }
     wish
 }
 
-fn wish_of_signal(signal: i32) -> Option<Wish> {
+fn wish_of_signal(signal: i32, pid1: bool) -> Option<Wish> {
     const HUP: i32 = 1;
     const INT: i32 = 2;
     const TERM: i32 = 15;
     const PWR: i32 = 30;
     Some(match signal {
+        // Whoever is not PID 1 may simply go (systemd(1), "Signals").
+        INT | TERM if !pid1 => Wish::End(Exit::Exit(0)),
         HUP | TERM => Wish::Retry,
         INT => Wish::End(Exit::Reboot),
         PWR => Wish::End(Exit::Poweroff),
@@ -287,9 +290,10 @@ mod tests {
         };
         assert_eq!(wish_of_call(&start("poweroff.target")), Some(Wish::End(Exit::Poweroff)));
         assert_eq!(wish_of_call(&start("a.service")), None);
-        assert_eq!(wish_of_signal(RTMIN + 5), Some(Wish::End(Exit::Reboot)));
-        assert_eq!(wish_of_signal(15), Some(Wish::Retry));
-        assert_eq!(wish_of_signal(17), None);
+        assert_eq!(wish_of_signal(RTMIN + 5, true), Some(Wish::End(Exit::Reboot)));
+        assert_eq!(wish_of_signal(15, true), Some(Wish::Retry));
+        assert_eq!(wish_of_signal(15, false), Some(Wish::End(Exit::Exit(0))));
+        assert_eq!(wish_of_signal(17, true), None);
     }
 
     #[test]

@@ -14,17 +14,20 @@ impl Shell {
     pub(crate) fn leave(mut self, exit: Exit) -> ExitCode {
         self.flush();
         self.supervisor.stopping();
-        if self.options.user || std::process::id() != 1 {
-            let Exit::Exit(code) = exit else { return ExitCode::SUCCESS };
-            return ExitCode::from(if code == 0 { self.host.exit_code } else { code });
+        if std::process::id() == 1 {
+            self.persist.stop_watching();
         }
-        self.persist.stop_watching();
         end(exit, self.host.exit_code, self.host.container(), &self.console)
     }
 }
 
-/// PID 1's last stage; `exit_code` is what `exit` without a number of its own ends with.
+/// The last stage; `exit_code` is what `exit` without a number of its own ends with.
 pub(crate) fn end(exit: Exit, exit_code: u8, container: bool, console: &Console) -> ExitCode {
+    // The machine is its PID 1's: others only leave.
+    if std::process::id() != 1 {
+        let Exit::Exit(code) = exit else { return ExitCode::SUCCESS };
+        return ExitCode::from(if code == 0 { exit_code } else { code });
+    }
     let word = word_of(exit);
     console.status(StatusMark::None, &format!("Stopping everything that is left ({word})."));
     last::kill_all(TERM_TIME);

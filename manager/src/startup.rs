@@ -8,6 +8,7 @@ use crate::fds::FdTable;
 use crate::log::{Log, Target};
 use crate::minimal::{Minimal, RETRY};
 use crate::options::Options;
+use crate::own_user;
 use crate::persist::{Inherited, Leftovers, Persist};
 use crate::recovery::{History, Marker};
 use crate::shell::{Shell, Token};
@@ -18,9 +19,9 @@ use runstead_core::engine::clock::{Clock, Stamp};
 use runstead_core::engine::effect::ChainId;
 use runstead_core::engine::event::{ChainError, ChainOutput, Event};
 use runstead_core::engine::{Engine, ManagerConfig};
-use runstead_core::names::specifiers::{HostSpecifiers, ManagerSpecifiers};
+use runstead_core::names::specifiers::HostSpecifiers;
 use runstead_core::names::{Specifiers, UnitName, UnitType};
-use runstead_core::plan::{Kernel, Prefixes, UserFacts};
+use runstead_core::plan::{Kernel, UserFacts};
 use runstead_core::settings::Settings;
 use runstead_core::unitfile::{self, UnitFiles};
 use runstead_os::cgroup::{Cgroups, Entering};
@@ -194,14 +195,9 @@ fn host_state(
     inherited: &Inherited,
 ) -> Result<HostState, StartError> {
     let host = Host::new(identity);
-    let settings = manager_settings(options, &host, run_root);
     let users = Users::default();
-    let own = users.by_uid(rustix::process::geteuid().as_raw()).unwrap_or_else(|_| UserFacts {
-        name: "root".into(),
-        home: "/root".into(),
-        shell: "/bin/sh".into(),
-        ..UserFacts::default()
-    });
+    let own = own_user::find(options, &users);
+    let settings = manager_settings(options, &host, &own, run_root);
     let environment = if inherited.shell.environment.is_empty() {
         base_environment(options, &settings)
     } else {
@@ -210,7 +206,7 @@ fn host_state(
     Ok(HostState {
         run_tree: RunDir::open(run_root)?,
         run_root: run_root.to_owned(),
-        prefixes: Prefixes { runtime: run_root.to_owned(), ..Prefixes::default() },
+        prefixes: own_user::prefixes(options, &own, run_root),
         settings,
         environment,
         exit_code: inherited.shell.exit_code,
@@ -231,7 +227,7 @@ fn host_state(
 }
 
 /// `system.conf` or `user.conf` with drop-ins, then the command line.
-fn manager_settings(options: &Options, host: &Host, run_root: &str) -> Settings {
+fn manager_settings(options: &Options, host: &Host, own: &UserFacts, run_root: &str) -> Settings {
     let name = if options.user { "user.conf" } else { "system.conf" };
     let mut texts = runstead_os::loader::config_files(&format!("systemd/{name}"), run_root);
     if !options.manager_lines.is_empty() {
@@ -240,7 +236,7 @@ fn manager_settings(options: &Options, host: &Host, run_root: &str) -> Settings 
     }
     let mut dropins = texts.iter().map(|(path, bytes)| unitfile::parse(path, bytes));
     let files = UnitFiles { fragment: dropins.next(), dropins: dropins.collect() };
-    let (host, manager) = (host_specifiers(host), ManagerSpecifiers::system(run_root));
+    let (host, manager) = (host_specifiers(host), own_user::specifiers(options, own, run_root));
     // No unit is concerned; specifiers of the configuration file are the host's.
     let Ok(unit) = UnitName::parse("init.scope") else { return Settings::default() };
     let specifiers = Specifiers { unit: &unit, fragment_path: None, host: &host, manager: &manager };
@@ -437,7 +433,7 @@ fn engine_config(options: &Options, host: &HostState) -> ManagerConfig {
         controllers: host.host.controllers.iter().map(|name| Rc::from(name.as_str())).collect(),
         defaults: host.settings.clone(),
         host: host_specifiers(&host.host),
-        manager: ManagerSpecifiers::system(&host.run_root),
+        manager: own_user::specifiers(options, &host.own_user, &host.run_root),
         userspace_at: host.stamps.userspace.monotonic,
         ..ManagerConfig::default()
     }

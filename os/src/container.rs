@@ -107,6 +107,17 @@ pub fn cgroup2_mount() -> Option<PathBuf> {
     })
 }
 
+/// What the machine sees of control groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CgroupTree {
+    /// Its own, to make more in.
+    Own,
+    /// Only that there are some, for programs that do not start otherwise.
+    Shown,
+    /// None.
+    Absent,
+}
+
 /// How users of a new user namespace are made.
 #[derive(Debug, Clone, Copy)]
 pub enum Mapping {
@@ -136,8 +147,8 @@ pub fn enter_namespaces(cgroup: Option<&Path>, users: Option<Mapping>) -> Result
     let (uid, gid) = crate::process::own_ids();
     let mut kinds = "mount, PID, IPC, UTS, network, cgroup";
     if users.is_some() {
-        flags |= UnshareFlags::NEWUSER;
-        kinds = "user, mount, PID, IPC, UTS, network";
+        flags |= UnshareFlags::NEWUSER | UnshareFlags::NEWCGROUP;
+        kinds = "user, mount, PID, IPC, UTS, network, cgroup";
     }
     attempt(format!("make namespaces ({kinds})"), crate::sys::namespaces::unshare(flags))?;
     let mapped = match users {
@@ -153,7 +164,7 @@ pub fn enter_namespaces(cgroup: Option<&Path>, users: Option<Mapping>) -> Result
 }
 
 /// What PID 1 does before it becomes the manager: build the file tree at `base` (an empty directory) and pivot into it.
-pub fn build_root(root: &Root, base: &Path, cgroups: bool, binds: &[(PathBuf, PathBuf)]) -> Result<()> {
+pub fn build_root(root: &Root, base: &Path, cgroups: CgroupTree, binds: &[(PathBuf, PathBuf)]) -> Result<()> {
     let top = base.join("root");
     mount_at("tmpfs", base, "tmpfs", MountFlags::NOSUID, "mode=0755")?;
     make_dir(&top)?;
@@ -220,7 +231,7 @@ fn overlay_tree(lower: &Path, base: &Path, top: &Path) -> Result<()> {
     mount_at("overlay", top, "overlay", MountFlags::empty(), &options)
 }
 
-fn kernel_mounts(top: &Path, cgroups: bool) -> Result<()> {
+fn kernel_mounts(top: &Path, cgroups: CgroupTree) -> Result<()> {
     let safe = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount_at("proc", &top.join("proc"), "proc", safe, "")?;
     for part in ["proc/sys", "proc/sysrq-trigger", "proc/irq", "proc/bus"] {
@@ -231,8 +242,12 @@ fn kernel_mounts(top: &Path, cgroups: bool) -> Result<()> {
     if mount_at("sysfs", &sys, "sysfs", safe | MountFlags::RDONLY, "").is_err() {
         attempt("bind /sys", mount_bind_recursive("/sys", &sys))?;
     }
-    if cgroups {
-        mount_at("cgroup2", &sys.join("fs/cgroup"), "cgroup2", safe, "")?;
+    let tree = sys.join("fs/cgroup");
+    match cgroups {
+        CgroupTree::Own => mount_at("cgroup2", &tree, "cgroup2", safe, "")?,
+        // Some programs then do not start.
+        CgroupTree::Shown => drop(mount_at("cgroup2", &tree, "cgroup2", safe | MountFlags::RDONLY, "")),
+        CgroupTree::Absent => {}
     }
     mount_at("tmpfs", &top.join("run"), "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, "mode=0755")?;
     mount_at("tmpfs", &top.join("dev"), "tmpfs", MountFlags::NOSUID, "mode=0755")
@@ -310,6 +325,24 @@ fn pivot(top: &Path) -> Result<()> {
     // Left by the name only; nothing is in it.
     let _ = fs::remove_dir("/run/.old-root");
     Ok(())
+}
+
+/// Give up capabilities that reach beyond a user namespace and are refused in it: units ask whether they are there.
+pub fn give_up_the_machine() {
+    use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
+    let beyond = [
+        CapabilitySet::SYS_RAWIO,
+        CapabilitySet::SYS_MODULE,
+        CapabilitySet::SYS_TIME,
+        CapabilitySet::SYSLOG,
+        CapabilitySet::AUDIT_READ,
+        CapabilitySet::AUDIT_CONTROL,
+        CapabilitySet::WAKE_ALARM,
+    ];
+    for capability in beyond {
+        // Whoever keeps one is refused later.
+        let _ = remove_capability_from_bounding_set(capability);
+    }
 }
 
 /// Bring `lo` up; a container without network interfaces (no permission) is not an error.

@@ -54,10 +54,19 @@ fn read(pid: Pid, file: &str) -> Result<Vec<u8>, OsError> {
     Ok(bytes)
 }
 
+/// Longest `/proc/PID/stat`: a name of 64 bytes and 50 numbers.
+const STAT_MAX: usize = 2048;
+
 /// Read `/proc/PID/stat`.
 pub fn stat(pid: Pid) -> Result<Stat, OsError> {
-    let bytes = read(pid, "stat")?;
-    parse_stat(&bytes).ok_or_else(|| OsError::new("parse", format!("/proc/{pid}/stat"), Errno::BADMSG))
+    use rustix::fs::{Mode, OFlags};
+    let path = format!("/proc/{pid}/stat");
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path.as_str(), flags, Mode::empty()).attempt("open", &*path)?;
+    // The kernel gives it whole to the first read.
+    let mut bytes = [0; STAT_MAX];
+    let got = rustix::io::read(&file, &mut bytes).attempt("read", &*path)?;
+    parse_stat(&bytes[..got]).ok_or_else(|| OsError::new("parse", path, Errno::BADMSG))
 }
 
 fn parse_stat(bytes: &[u8]) -> Option<Stat> {
@@ -66,19 +75,19 @@ fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     let close = bytes.iter().rposition(|&byte| byte == b')')?;
     let comm = String::from_utf8_lossy(bytes.get(open + 1..close)?).into_owned();
     let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    // fields[0] is field 3 of the manual page.
-    let number = |field: usize| fields.get(field - 3)?.parse().ok();
+    // The first is field 3 of the manual page.
+    let mut fields = rest.split_ascii_whitespace();
+    let mut skip = |count: usize| fields.nth(count);
     Some(Stat {
         comm,
-        state: fields.first()?.chars().next()?,
-        parent: number(4)?,
-        group: number(5)?,
-        session: number(6)?,
-        tty: number(7)?,
-        flags: fields.get(6)?.parse().ok()?,
-        threads: number(20)?.cast_unsigned(),
-        start_time: fields.get(19)?.parse().ok()?,
+        state: skip(0)?.chars().next()?,
+        parent: skip(0)?.parse().ok()?,
+        group: skip(0)?.parse().ok()?,
+        session: skip(0)?.parse().ok()?,
+        tty: skip(0)?.parse().ok()?,
+        flags: skip(1)?.parse().ok()?,
+        threads: skip(10)?.parse().ok()?,
+        start_time: skip(1)?.parse().ok()?,
     })
 }
 
@@ -186,6 +195,11 @@ pub fn by_fork(command: &mut Command) -> &mut Command {
 /// Whether this process may do what only root may.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// A command whose child is asked to end by `SIGTERM` when this process ends, however that comes.
+pub fn ends_with_us(command: &mut Command) -> &mut Command {
+    sys::process::signal_with_parent(command, libc::SIGTERM)
 }
 
 /// Whom this process runs as: effective uid and gid.

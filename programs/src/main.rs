@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Some((&"help" | &"--help" | &"-h", _)) => usage::print(),
         Some((&"--version" | &"version", _)) => usage::version(),
         Some((&"boot", rest)) => boot::run(rest),
+        Some((&boot::WITHOUT_VERB, rest)) => boot::without(rest),
         Some((&boot::KEEP_VERB, rest)) => boot::keep(rest),
         Some((&boot::FINISH_VERB, rest)) => boot::finish(rest),
         Some((&"example", rest)) => example::run(rest),

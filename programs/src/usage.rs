@@ -7,7 +7,8 @@ runstead, a system and service manager
 Usage: runstead VERB [OPTION...]
 
 Verbs:
-  boot                 Boot a throw-away machine in namespaces and show it; Ctrl-C stops it
+  boot                 Boot a throw-away machine and show it; Ctrl-C stops it. Needs no root: it takes what is allowed
+                       of namespaces and control groups, and says what is not
   example NAME         One of the example programs that `boot` runs
   help, version        This text; the version
 

@@ -85,7 +85,11 @@ fn working_directory(b: &Builder) -> Result<Option<(String, bool)>, PlanError> {
             }
             home
         }
-        "" if b.facts.scope == super::Scope::User => b.facts.own_user.home.as_str(),
+        // A user without a home directory may have services all the same.
+        "" if b.facts.scope == super::Scope::User => {
+            let home = b.facts.own_user.home.clone();
+            return Ok((!home.is_empty()).then_some((home, true)));
+        }
         "" => "/",
         path => path,
     };

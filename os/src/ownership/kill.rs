@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 /// `SIGKILL` nobody can, since all are stopped first.
 const ROUNDS_MAX: usize = 64;
 
+/// Other signals are not chased as far: who forks because of them, or regardless, meets `SIGKILL` in the end, and each
+/// round is a look at all processes.
+const GENTLE_ROUNDS_MAX: usize = 4;
+
 /// A killed process is gone long before, unless the kernel cannot end it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -38,7 +42,8 @@ impl ProcessTree {
             }
         }
         let Some(place) = place else { return Ok(reached) };
-        for _ in 0..ROUNDS_MAX {
+        let rounds = if spec.cgroup_signal == libc::SIGKILL { ROUNDS_MAX } else { GENTLE_ROUNDS_MAX };
+        for _ in 0..rounds {
             self.refresh()?;
             let new: Vec<(Pid, Member)> = self.new_in(&place, &mut done);
             if new.is_empty() {

@@ -4,6 +4,8 @@
 //! Both know units by a path such as "/app.slice/a.service": that of their cgroup, or only a name for their processes.
 mod kill;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub use kill::end_descendants;

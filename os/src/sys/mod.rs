@@ -15,6 +15,7 @@ pub mod power;
 pub mod process;
 pub mod program;
 mod raw;
+pub mod refuse;
 pub mod shared_map;
 pub mod signal;
 pub mod socket;

@@ -95,6 +95,18 @@ pub fn reset_scheduling_on_fork() -> Result<(), Errno> {
     check(unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) }).map(drop)
 }
 
+/// The child gets this signal when the thread that makes it ends (`PR_SET_PDEATHSIG`).
+pub fn signal_with_parent(command: &mut std::process::Command, signal: i32) -> &mut std::process::Command {
+    use std::os::unix::process::CommandExt as _;
+    let number = libc::c_ulong::from(signal.cast_unsigned());
+    let ask = move || {
+        // SAFETY: PR_SET_PDEATHSIG takes one integer.
+        check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number, 0, 0, 0) }).map(drop).map_err(Into::into)
+    };
+    // SAFETY: the closure makes one system call and touches no memory but its own.
+    unsafe { command.pre_exec(ask) }
+}
+
 /// Do nothing in the child before execve(2): that there is something to do lets the standard library use fork(2).
 pub fn prepare_in_child(command: &mut std::process::Command) -> &mut std::process::Command {
     use std::os::unix::process::CommandExt as _;

@@ -6,7 +6,7 @@ use super::lacks;
 use super::machine::{Form, Machine, NoMachine};
 use super::options::Options;
 use super::{FINISH_VERB, KEEP_VERB, units};
-use runstead_os::container::{self, ContainerCgroup, Mapping, Root};
+use runstead_os::container::{self, CgroupTree, ContainerCgroup, Mapping, Root};
 use runstead_os::process;
 use runstead_os::users::{Users, subordinate};
 use std::fs;
@@ -133,8 +133,13 @@ fn ask_for_users() -> std::io::Result<()> {
 
 /// PID 1 before it is the manager: build the tree, put binary and units into it, execute.
 pub fn finish(words: &[&str]) -> ExitCode {
-    let [base, cgroup, root, _, added @ ..] = words else { return crate::usage::fail("internal verb") };
-    match finish_inner(base, !cgroup.is_empty(), root, added) {
+    let [base, cgroup, root, users, added @ ..] = words else { return crate::usage::fail("internal verb") };
+    let tree = match (*users, cgroup.is_empty()) {
+        (SAME, false) => CgroupTree::Own,
+        (SAME, true) => CgroupTree::Absent,
+        _ => CgroupTree::Shown,
+    };
+    match finish_inner(base, tree, root, added) {
         Ok(never) => match never {},
         Err(error) => {
             eprintln!("runstead boot: {error}");
@@ -145,7 +150,7 @@ pub fn finish(words: &[&str]) -> ExitCode {
 
 fn finish_inner(
     base: &str,
-    cgroups: bool,
+    cgroups: CgroupTree,
     root: &str,
     added: &[&str],
 ) -> Result<std::convert::Infallible, String> {
@@ -172,6 +177,11 @@ fn finish_inner(
         .env_clear()
         .env("container", "runstead")
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    if cgroups == CgroupTree::Shown {
+        container::give_up_the_machine();
+        // With a run root that is given the manager makes no cgroups: they would be the caller's.
+        command.arg("--run-root=/run");
+    }
     if root.is_empty() {
         let dir = inside.join("units");
         units::write_all(&added, &dir)?;

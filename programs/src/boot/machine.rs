@@ -7,8 +7,9 @@ use runstead_os::container::ContainerCgroup;
 use runstead_os::process;
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -185,6 +186,20 @@ impl Machine {
     }
 }
 
+/// Remove a directory of ours, of which the manager made parts that nobody may write to.
+pub(super) fn remove(dir: &Path) -> std::io::Result<()> {
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove(&entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_dir(dir)
+}
+
 impl Drop for Machine {
     fn drop(&mut self) {
         if self.is_running() {
@@ -197,6 +212,8 @@ impl Drop for Machine {
             eprintln!("runstead boot: processes may be left: {error}");
         }
         self.cgroup = None;
-        let _ = fs::remove_dir_all(&self.base);
+        if let Err(error) = remove(&self.base) {
+            eprintln!("runstead boot: cannot remove {}: {error}", self.base.display());
+        }
     }
 }

@@ -24,6 +24,9 @@ pub const KEEP_VERB: &str = "boot:keep";
 /// Internal verb of the process that becomes PID 1.
 pub const FINISH_VERB: &str = "boot:finish";
 
+/// Internal verb of the tests: boot as in a container that refuses system calls.
+pub const WITHOUT_VERB: &str = "boot:without";
+
 /// How long a shutdown may take before the machine is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(120);
 
@@ -37,6 +40,21 @@ pub fn run(words: &[&str]) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("runstead boot: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `boot:without CALL,... EPERM|ENOSYS [OPTION...]`.
+pub fn without(words: &[&str]) -> ExitCode {
+    let [calls, errno, rest @ ..] = words else { return crate::usage::fail("internal verb") };
+    let errno = if *errno == "ENOSYS" { 38 } else { 1 };
+    let numbers: Option<Vec<_>> = calls.split(',').map(runstead_os::sys::refuse::number_of).collect();
+    let Some(numbers) = numbers else { return crate::usage::fail("a system call of unknown number") };
+    match runstead_os::sys::refuse::refuse_calls(&numbers, errno) {
+        Ok(()) => run(rest),
+        Err(error) => {
+            eprintln!("runstead boot: cannot refuse system calls: {error}");
             ExitCode::FAILURE
         }
     }

@@ -19,7 +19,7 @@ pub fn start(options: &Options, why: String) -> Result<Machine, String> {
     let base = private_directory()?;
     let started = start_in(&base, options);
     if started.is_err() {
-        let _ = fs::remove_dir_all(&base);
+        let _ = super::machine::remove(&base);
     }
     let child = started?;
     let lacks: Vec<Lack> = vec![lacks::namespaces(why), lacks::cgroups("none without namespaces")];
@@ -48,7 +48,7 @@ fn start_in(base: &Path, options: &Options) -> Result<std::process::Child, Strin
     }
     // Its own process group: Ctrl-C is for us, and we ask it in order.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).current_dir("/");
-    process::by_fork(&mut command).spawn().map_err(|error| format!("cannot start the manager: {error}"))
+    process::ends_with_us(&mut command).spawn().map_err(|error| format!("cannot start the manager: {error}"))
 }
 
 /// A new directory that nobody else can look into: in `$XDG_RUNTIME_DIR`, else among temporary files.
