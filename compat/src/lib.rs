@@ -1,6 +1,6 @@
 //! The same scenarios on runstead and on the reference.
 //!
-//! [`root`] builds the Debian root once, [`machine`] boots it under either PID 1 in namespaces, [`compare`]
+//! [`root`] builds the Debian root once, [`machine`] boots it under either PID 1 in namespaces, [`vm`] under a kernel of its own, [`compare`]
 //! lays two boots side by side, and [`scenario`] is the shape of one scenario. The scenarios themselves are
 //! in `scenarios/`, run by `cargo test -p runstead-compat --test scenarios`.
 
@@ -10,6 +10,7 @@ pub mod machine;
 pub mod proof;
 pub mod root;
 pub mod scenario;
+pub mod vm;
 
 use std::fmt;
 use std::path::PathBuf;

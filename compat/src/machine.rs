@@ -187,7 +187,7 @@ impl Machine {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let cgroups = find_cgroup2()?;
         let base = crate::root::cache().parent().unwrap_or(Path::new("/var/tmp")).join("run");
-        sweep(&base, &cgroups);
+        sweep(&[&base, &cgroups], Some(&cgroups));
         let name = format!("{PREFIX}{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let directory = base.join(&name);
         let cgroup = cgroups.join(&name);
@@ -396,7 +396,7 @@ fn start(options: &Options, directory: &Path, cgroup: &Path) -> Result<(Child, C
     Ok((outer, console))
 }
 
-fn stage(staged: &Path, path: &str, entry: &Entry) -> Result<()> {
+pub(crate) fn stage(staged: &Path, path: &str, entry: &Entry) -> Result<()> {
     let place = staged.join(path.trim_start_matches('/'));
     let parent = place.parent().expect("a staged path has a parent: it was joined to one");
     fs::create_dir_all(parent).map_err(Error::on("create", parent))?;
@@ -438,16 +438,14 @@ pub fn find_cgroup2() -> Result<PathBuf> {
 }
 
 /// Removes what processes that no longer exist left behind.
-fn sweep(base: &Path, cgroups: &Path) {
-    for parent in [base, cgroups] {
-        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let maker =
-                name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
-            if maker.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
-                let cgroup = cgroups.join(&name);
-                let _ = fs::write(cgroup.join("cgroup.kill"), "1");
-                remove(&base.join(&name), &cgroup);
+pub(crate) fn sweep(parents: &[&Path], cgroups: Option<&Path>) {
+    for entry in parents.iter().flat_map(fs::read_dir).flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if maker.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            match cgroups.map(|cgroups| cgroups.join(&name)) {
+                Some(cgroup) => remove(&entry.path(), &cgroup),
+                None => drop(fs::remove_dir_all(entry.path())),
             }
         }
     }

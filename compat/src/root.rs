@@ -12,6 +12,8 @@ pub enum Distribution {
     Debian12,
     /// With systemd 257, as which we behave.
     Debian13,
+    /// The same with its kernel and initramfs, for virtual machines.
+    Debian13Kernel,
 }
 
 impl Distribution {
@@ -29,14 +31,21 @@ impl Distribution {
         match self {
             Distribution::Debian12 => "debian12-2",
             Distribution::Debian13 => "debian13-2",
+            Distribution::Debian13Kernel => "debian13-kernel-1",
         }
     }
 
     fn suite(self) -> &'static str {
         match self {
             Distribution::Debian12 => "bookworm",
-            Distribution::Debian13 => "trixie",
+            Distribution::Debian13 | Distribution::Debian13Kernel => "trixie",
         }
+    }
+
+    /// Comma-separated, as mmdebstrap wants them.
+    fn packages(self) -> String {
+        let more = if self == Distribution::Debian13Kernel { KERNEL_PACKAGES } else { &[] };
+        [PACKAGES, more].concat().join(",")
     }
 }
 
@@ -68,6 +77,9 @@ const PACKAGES: &[&str] = &[
     "sudo",
 ];
 
+/// What a root needs to be booted by a kernel of its own.
+const KERNEL_PACKAGES: &[&str] = &["linux-image-cloud-amd64", "initramfs-tools", "e2fsprogs"];
+
 /// Programs of the host that the tests call, and the Debian package each comes from.
 const HOST_PROGRAMS: &[(&str, &str)] = &[
     ("mmdebstrap", "mmdebstrap"),
@@ -77,6 +89,8 @@ const HOST_PROGRAMS: &[(&str, &str)] = &[
     ("setsid", "util-linux"),
     ("mount", "mount"),
     ("ip", "iproute2"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("mke2fs", "e2fsprogs"),
     // Who else speaks D-Bus, for the tests of our codec.
     ("busctl", "systemd"),
     ("dbus-daemon", "dbus-daemon"),
@@ -156,7 +170,7 @@ fn build(distribution: Distribution, target: &Path) -> Result<()> {
     eprintln!("compat: building the Debian root {} (once, some minutes)", target.display());
     let output = Command::new("mmdebstrap")
         .arg("--variant=important")
-        .arg(format!("--include={}", PACKAGES.join(",")))
+        .arg(format!("--include={}", distribution.packages()))
         .arg("--aptopt=Acquire::Retries \"5\"")
         .arg(distribution.suite())
         .arg(&part)
