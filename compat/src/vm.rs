@@ -9,8 +9,8 @@ use crate::{Error, Result};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -105,7 +105,8 @@ impl Vm {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let base = crate::root::cache().parent().unwrap_or(Path::new("/var/tmp")).join("run");
         sweep(&[&base], None);
-        let name = format!("runstead-test-{}-vm{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name =
+            format!("runstead-test-{}-vm{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let directory = base.join(name);
         let vm = make_disks(options, &directory).and_then(|()| start(options, &directory));
         if vm.is_err() {
@@ -299,11 +300,14 @@ fn boot_file(root: &Path, prefix: &str) -> Result<PathBuf> {
     let boot = root.join("boot");
     let list = fs::read_dir(&boot).map_err(Error::on("read", &boot))?;
     let all = list.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix));
-    all.map(|entry| entry.path()).max().ok_or_else(|| Error::new(format!("no {prefix}* in {}", boot.display())))
+    all.map(|entry| entry.path())
+        .max()
+        .ok_or_else(|| Error::new(format!("no {prefix}* in {}", boot.display())))
 }
 
 fn start(options: &VmOptions, directory: &Path) -> Result<Vm> {
-    let init = if options.under_test == UnderTest::Ours { format!("init={OUR_PLACE}") } else { String::new() };
+    let init =
+        if options.under_test == UnderTest::Ours { format!("init={OUR_PLACE}") } else { String::new() };
     let line = format!("root=/dev/vda ro console=ttyS0 panic=-1 quiet {init} {}", options.words);
     let socket = |name: &str| format!("path={},server=on,wait=off", directory.join(name).display());
     let mut command = Command::new("setpriv");
@@ -311,7 +315,12 @@ fn start(options: &VmOptions, directory: &Path) -> Result<Vm> {
     command.args(["-cpu", "max", "-m", "1024", "-display", "none", "-nodefaults", "-net", "none"]);
     command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
     command.args(["-chardev", &format!("socket,id=agent,{}", socket("agent")), "-serial", "chardev:agent"]);
-    command.args(["-chardev", &format!("socket,id=monitor,{}", socket("monitor")), "-mon", "chardev=monitor,mode=control"]);
+    command.args([
+        "-chardev",
+        &format!("socket,id=monitor,{}", socket("monitor")),
+        "-mon",
+        "chardev=monitor,mode=control",
+    ]);
     for name in ["root", "data", "swap"] {
         let file = directory.join(format!("{name}.disk"));
         command.args(["-drive", &format!("file={},format=raw,if=virtio", file.display())]);

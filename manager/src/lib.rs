@@ -27,6 +27,7 @@ mod chain;
 pub mod client;
 mod clients;
 mod console;
+mod devices;
 mod effects;
 mod facts;
 mod fds;

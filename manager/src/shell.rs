@@ -37,6 +37,8 @@ pub(crate) enum Token {
     Cgroups,
     Mounts,
     Swaps,
+    /// udev tells of devices.
+    Devices,
     Paths,
     PrivateSocket,
     Peer(PeerId),
@@ -71,6 +73,8 @@ pub(crate) struct Shell {
     pub watches: Watches,
     pub mounts: KernelTable,
     pub swaps: Option<KernelTable>,
+    /// Where devices are units.
+    pub devices: Option<runstead_os::devices::Monitor>,
     pub loader: RefCell<Loader>,
     pub log: Log,
     pub console: Console,
@@ -182,6 +186,7 @@ impl Shell {
             Token::Cgroups => self.read_cgroup_changes(),
             Token::Mounts => self.read_mount_table(),
             Token::Swaps => self.read_swap_table(),
+            Token::Devices => self.read_devices(),
             Token::Paths => self.read_path_changes(),
             Token::PrivateSocket => self.accept_private(),
             Token::Peer(peer) => self.serve(peer, source),

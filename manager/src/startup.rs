@@ -368,6 +368,7 @@ fn assemble(
         watches,
         mounts: KernelTable::mounts()?,
         swaps: KernelTable::swaps().ok(),
+        devices: None,
         loader: RefCell::new(Loader::new(paths, &run)),
         log,
         console,
@@ -429,6 +430,7 @@ fn engine_config(options: &Options, host: &HostState) -> ManagerConfig {
     ManagerConfig {
         user: options.user,
         container: host.container(),
+        devices: (options.user || std::process::id() == 1) && runstead_os::devices::available(),
         seed: identity::random().unwrap_or([7; 16]),
         controllers: host.host.controllers.iter().map(|name| Rc::from(name.as_str())).collect(),
         defaults: host.settings.clone(),
@@ -482,7 +484,7 @@ impl Shell {
             self.reactor.add(private, Token::PrivateSocket, Priority::Client, read)?;
         }
         self.listen_varlink()?;
-        Ok(())
+        self.listen_to_udev()
     }
 
     /// A start from nothing: generators, units, the first transaction.
@@ -499,6 +501,7 @@ impl Shell {
         self.host.stamps.generators_finish = stamp();
         self.settle_own_cgroup();
         self.loader.borrow_mut().refresh();
+        self.look_at_devices();
         self.read_mount_table();
         self.read_swap_table();
         let target = self.options.unit.as_deref().unwrap_or("default.target");
@@ -637,6 +640,7 @@ impl Shell {
         // A process must be known before its end is.
         self.end_chains(&left.chains);
         self.drop_lost_connections();
+        self.look_at_devices();
         self.read_mount_table();
         self.read_swap_table();
         for (pid, exit) in left.exits {

@@ -5,6 +5,7 @@ use runstead_core::engine::event::{AutomountRequest, Event, MountEntry, Pid, Swa
 use runstead_core::names::UnitName;
 use runstead_os::OsError;
 use runstead_os::cgroup::Change;
+use runstead_os::devices;
 use runstead_os::mount::autofs;
 use runstead_os::signals::RTMIN;
 use runstead_wire::mountinfo;
@@ -25,6 +26,7 @@ impl Shell {
             .map(|mount| MountEntry {
                 target: text(&mount.target),
                 source: text(&mount.source),
+                device: std::str::from_utf8(&mount.source).is_ok_and(devices::is_node),
                 fstype: text(&mount.kind),
                 options: Rc::from(join_options(&mount.options, &mount.super_options)),
             })
@@ -45,8 +47,8 @@ impl Shell {
             .iter()
             .map(|swap| SwapEntry {
                 what: Rc::from(String::from_utf8_lossy(&swap.path)),
+                device: std::str::from_utf8(&swap.path).is_ok_and(devices::is_node),
                 priority: swap.priority,
-                aliases: Vec::new(),
             })
             .collect();
         self.pending.push_back(Event::SwapTable(entries));

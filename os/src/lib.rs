@@ -9,6 +9,7 @@
 //! | `ownership` | whose process it is: by cgroups, or without them by the process tree |
 //! | `socket` | sockets of socket units, connections, descriptor passing |
 //! | `mount` | early mounts, the mount table, autofs, swap, the last umount |
+//! | `devices` | what udev knows and tells of devices |
 //! | `watch` | inotify for path units |
 //! | `rundir` | files under the run root, atomically and without following links |
 //! | `statelog`, `crash`, `reexec` | state that outlives the image, and the path into the next image |
@@ -21,6 +22,7 @@ pub mod children;
 pub mod container;
 pub mod crash;
 pub mod credentials;
+pub mod devices;
 pub mod error;
 pub mod generators;
 pub mod handover;

@@ -12,7 +12,10 @@ fn main() {
     options.words = std::env::var("WORDS").unwrap_or_default();
     let mut vm = Vm::boot(&options).unwrap();
     println!("{:?} started", t.elapsed());
-    if let Err(e) = vm.wait_agent(Duration::from_secs(120)) { println!("{e}"); return; }
+    if let Err(e) = vm.wait_agent(Duration::from_secs(120)) {
+        println!("{e}");
+        return;
+    }
     println!("{:?} agent", t.elapsed());
     for c in std::env::args().skip(1).filter(|a| !a.starts_with("--")) {
         println!("$ {c}\n{}", vm.text(&c).unwrap());
@@ -21,6 +24,8 @@ fn main() {
     vm.start_command("systemctl poweroff").unwrap();
     println!("{:?}", vm.wait_end(Duration::from_secs(60)));
     println!("{:?} ended", t.elapsed());
-    for d in ["root", "data"] { println!("{d}: {:?}", vm.check_disk(d)); }
+    for d in ["root", "data"] {
+        println!("{d}: {:?}", vm.check_disk(d));
+    }
     println!("{}", vm.tail(30));
 }

@@ -14,6 +14,8 @@ pub struct ManagerConfig {
     pub user: bool,
     /// We are PID 1 inside a container: device units and kernel tables differ.
     pub container: bool,
+    /// Devices are units: udev may be at work here.
+    pub devices: bool,
     /// Random bytes from the kernel; the source of invocation ids.
     pub seed: [u8; 16],
     /// What specifiers say about the host.
@@ -71,6 +73,7 @@ impl Default for ManagerConfig {
         ManagerConfig {
             user: false,
             container: false,
+            devices: true,
             seed: [0; 16],
             host: HostSpecifiers::default(),
             manager: ManagerSpecifiers::system("/run"),

@@ -353,6 +353,8 @@ pub struct MountEntry {
     pub fstype: Rc<str>,
     /// Mount and superblock options joined with `,`.
     pub options: Rc<str>,
+    /// The source is the node of a device.
+    pub device: bool,
 }
 
 /// A line of the swap table.
@@ -360,15 +362,17 @@ pub struct MountEntry {
 pub struct SwapEntry {
     /// Device node or file.
     pub what: Rc<str>,
+    /// It is the node of a device.
+    pub device: bool,
     /// Priority.
     pub priority: i32,
-    /// Other names of the device node (udev links).
-    pub aliases: Vec<Rc<str>>,
 }
 
 /// A device's change.
 #[derive(Debug, Clone, Default)]
 pub struct DeviceEvent {
+    /// Found by looking at what is there: nothing has happened to it.
+    pub looked_up: bool,
     /// "add", "change", "remove", "move", "bind" ...
     pub action: Rc<str>,
     /// Absolute path below `/sys`.

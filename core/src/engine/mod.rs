@@ -250,6 +250,11 @@ impl Engine {
         &mut self.devices
     }
 
+    /// Paths below `/sys` of the devices that are units; one for each unit.
+    pub fn device_paths(&self) -> impl Iterator<Item = Rc<str>> + '_ {
+        self.devices.iter().map(|(path, _)| path.clone())
+    }
+
     /// Device units of a path below `/sys`.
     pub fn devices_of<'a>(&'a self, sysfs: &'a Rc<str>) -> impl Iterator<Item = UnitId> + 'a {
         let from = (sysfs.clone(), UnitId(0));

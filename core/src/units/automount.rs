@@ -421,6 +421,7 @@ mod tests {
         ask(&mut w, id, false);
         assert_eq!((w.sub(id), answers(&w)), ("running", vec![]));
         let entry = crate::engine::event::MountEntry {
+            device: false,
             target: "/mnt/x".into(),
             source: "tmpfs".into(),
             fstype: "tmpfs".into(),

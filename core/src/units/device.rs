@@ -67,9 +67,9 @@ impl Machine for Device {
         Ok(())
     }
 
-    fn start(_: &mut Engine, _: UnitId) -> Result<(), Refusal> {
+    fn start(e: &mut Engine, _: UnitId) -> Result<(), Refusal> {
         // The job waits for the device.
-        Ok(())
+        if e.config.devices { Ok(()) } else { Err(Refusal::Unsupported) }
     }
 
     fn stop(_: &mut Engine, _: UnitId) -> Result<(), Refusal> {
@@ -121,13 +121,34 @@ pub fn set_found(e: &mut Engine, id: UnitId, finder: Finder, on: bool) {
 
 /// The mount or swap table names this node: `None` when it is no path of a device.
 pub fn found_by_table(e: &mut Engine, node: &str, finder: Finder, on: bool) -> Option<UnitId> {
-    if !node.starts_with("/dev/") && !node.starts_with("/sys/") {
+    if !e.config.devices || !node.starts_with("/dev/") && !node.starts_with("/sys/") {
         return None;
     }
     let name = UnitName::from_path(node, UnitType::Device).ok()?;
     let id = if on { e.ensure(&name) } else { e.find(&name)? };
     set_found(e, id, finder, on);
     Some(id)
+}
+
+/// The nodes that a table named and those that it names now.
+pub fn table_changed(e: &mut Engine, finder: Finder, old: &BTreeSet<Rc<str>>, new: &BTreeSet<Rc<str>>) {
+    for node in new.difference(old) {
+        found_by_table(e, node, finder, true);
+    }
+    for node in old.difference(new) {
+        found_by_table(e, node, finder, false);
+    }
+}
+
+/// All nodes and links of the device that a node belongs to, the node itself among them.
+pub fn nodes(e: &Engine, node: &str) -> Vec<String> {
+    let id = UnitName::from_path(node, UnitType::Device).ok().and_then(|name| e.find(&name));
+    let sysfs = id.and_then(|id| e.machine::<Device>(id).sysfs.clone());
+    let all = sysfs.iter().flat_map(|sysfs| e.devices_of(sysfs));
+    let mut paths: Vec<String> = all.filter_map(|id| e.unit(id).name.to_path().ok()).collect();
+    paths.retain(|path| path != node && path.starts_with("/dev/"));
+    paths.insert(0, node.to_owned());
+    paths
 }
 
 /// A device appeared, changed or went.
@@ -181,18 +202,18 @@ fn plug(e: &mut Engine, path: &str, event: &DeviceEvent, following: Option<UnitI
         e.unit_mut(id).default_description = Some(model.into());
     }
     let wants = property(if e.config.user { "SYSTEMD_USER_WANTS" } else { "SYSTEMD_WANTS" });
-    want(e, id, wants.as_deref().unwrap_or(""), following.is_none());
+    want(e, id, wants.as_deref().unwrap_or(""), following.is_none(), event.looked_up);
     Some(id)
 }
 
 /// `SYSTEMD_WANTS=`: units the device pulls in; new ones are started when it is there already.
-fn want(e: &mut Engine, id: UnitId, wants: &str, main: bool) {
+fn want(e: &mut Engine, id: UnitId, wants: &str, main: bool, looked_up: bool) {
     let before: BTreeSet<UnitId> = e.unit(id).dependencies(Dependency::Wants).collect();
     e.drop_dependencies(id, Origins::UDEV);
     if !main {
         return;
     }
-    let plugged = e.machine::<Device>(id).found.udev;
+    let plugged = e.machine::<Device>(id).found.udev && !looked_up;
     for word in wants.split_ascii_whitespace() {
         let Ok(name) = UnitName::parse(word) else { continue };
         let instance = e.unit(id).name.stem().to_owned();

@@ -550,6 +550,7 @@ mod tests {
 
     fn table(w: &mut World, targets: &[&str]) {
         let entry = |target: &&str| MountEntry {
+            device: false,
             target: (*target).into(),
             source: "tmpfs".into(),
             fstype: "tmpfs".into(),

@@ -68,7 +68,7 @@ fn source_dependencies(e: &mut Engine, id: UnitId) {
     exec::need_mounts_for(e, id, what, true, Origins::IMPLICIT);
     let is_device = what.starts_with("/dev/") && !is_bind(&s);
     if is_device
-        && !e.config.container
+        && e.config.devices
         && !e.config.user
         && let Ok(name) = UnitName::from_path(what, UnitType::Device)
     {
@@ -179,6 +179,7 @@ mod tests {
         let mut w = World::new();
         w.e.config.user = true;
         let line = crate::engine::event::MountEntry {
+            device: false,
             target: "/mnt/machine".into(),
             source: "/dev/vda".into(),
             fstype: "ext4".into(),

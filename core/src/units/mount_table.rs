@@ -1,10 +1,11 @@
 //! Mount units follow `/proc/self/mountinfo`: what appears there is mounted, whoever did it.
+use super::device;
 use super::mount::{MountResult, MountState, Mounted, enter_dead, mount, mount_mut, set_state};
 use crate::engine::Engine;
 use crate::engine::effect::UnitId;
 use crate::engine::event::MountEntry;
 use crate::names::{UnitName, UnitType};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// The kernel's own file systems, which nobody mounts or unmounts.
@@ -44,6 +45,10 @@ pub fn mount_table_changed(e: &mut Engine, table: Vec<MountEntry>) {
     if old == table {
         return;
     }
+    let nodes = |table: &[MountEntry]| -> BTreeSet<Rc<str>> {
+        table.iter().filter(|entry| entry.device).map(|entry| entry.source.clone()).collect()
+    };
+    device::table_changed(e, device::Finder::Mount, &nodes(&old), &nodes(&table));
     let old = by_target(old);
     let new = by_target(table);
     for (target, entry) in &new {

@@ -10,6 +10,7 @@
 //! | `active` | | a stop job: `deactivating`; gone from the table: `dead` |
 //! | `deactivating` | swapoff(8) runs | it ends: `dead`, or `active` when that failed |
 //! | `deactivating-sigterm`, `deactivating-sigkill` | the helper is signalled | it is gone: `dead` or `active` |
+use super::device;
 use super::exec::{self, Special, known_name, say, say_with};
 use super::kill::{self, Operation};
 use super::mount::{MountResult, plain_command};
@@ -23,6 +24,7 @@ use crate::engine::timers::TimerKind;
 use crate::graph::{Dependency, Origins};
 use crate::names::{UnitName, UnitType};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// `SubState` of swaps.
@@ -256,7 +258,7 @@ fn loaded(e: &mut Engine, id: UnitId) -> Result<(), LoadProblem> {
     exec::need_mounts_for(e, id, &path, true, Origins::IMPLICIT);
     let device = path.starts_with("/dev/");
     if device
-        && !e.config.container
+        && e.config.devices
         && let Ok(name) = UnitName::from_path(&path, UnitType::Device)
     {
         let device = e.ensure(&name);
@@ -378,10 +380,14 @@ pub fn swap_table_changed(e: &mut Engine, table: Vec<SwapEntry>) {
     }
     let used: Vec<UnitId> =
         e.units().filter(|unit| unit.unit_type() == UnitType::Swap).map(|unit| unit.id).collect();
+    let old: BTreeSet<Rc<str>> =
+        used.iter().filter_map(|id| Some(swap(e, *id).used.as_ref()?.0.clone())).collect();
+    let new = table.iter().filter(|entry| entry.device).map(|entry| entry.what.clone()).collect();
+    device::table_changed(e, device::Finder::Swap, &old, &new);
     let mut seen = Vec::new();
     for entry in &table {
-        let names = std::iter::once(&entry.what).chain(&entry.aliases);
-        let mut names = names.filter_map(|path| UnitName::from_path(path, UnitType::Swap).ok());
+        let names = device::nodes(e, &entry.what);
+        let mut names = names.iter().filter_map(|path| UnitName::from_path(path, UnitType::Swap).ok());
         let Some(first) = names.next() else { continue };
         // A unit that was written for one of the node's links is the same swap.
         let id = std::iter::once(first.clone()).chain(names).find_map(|name| e.find(&name));
@@ -419,7 +425,7 @@ mod tests {
     use super::*;
 
     fn table(w: &mut World, paths: &[&str]) {
-        let entry = |path: &&str| SwapEntry { what: (*path).into(), priority: -2, aliases: Vec::new() };
+        let entry = |path: &&str| SwapEntry { what: (*path).into(), device: false, priority: -2 };
         let entries = paths.iter().map(entry).collect();
         w.with(|e| swap_table_changed(e, entries));
     }

@@ -78,6 +78,7 @@ pub fn boot(given: &BTreeMap<UnitName, &[u8]>) -> Ended {
         trace: VecDeque::new(),
     };
     let root = MountEntry {
+        device: false,
         target: "/".into(),
         source: "/dev/root".into(),
         fstype: "ext4".into(),
