@@ -31,10 +31,10 @@ mkdir "$scratch/upper" "$scratch/work" "$scratch/merged"
 cp -a "$directory/files/." "$scratch/upper/"
 mount -t overlay overlay -o "lowerdir=$root,upperdir=$scratch/upper,workdir=$scratch/work" "$scratch/merged"
 mkdir -p "$scratch/merged/mnt/data"
-mke2fs -q -t ext4 -d "$scratch/merged" "$directory/root.disk" 2G >/dev/null
+mke2fs -q -t ext4 -U df2f3106-8bce-43b6-b8b5-6d8333407a3e -d "$scratch/merged" "$directory/root.disk" 2G >/dev/null
 mke2fs -q -t ext4 -L data -U 6d1c1b0e-0d43-4b6c-9b66-3f2e9f7f3a10 "$directory/data.disk" 64M >/dev/null
 truncate -s 64M "$directory/swap.disk"
-mkswap -q "$directory/swap.disk"
+mkswap -q -U 022ca579-2879-40e6-aa18-d1829b455f63 "$directory/swap.disk"
 "#;
 
 /// Answers command lines on the second serial port: `NUMBER COMMAND` with `NUMBER STATUS LENGTH LENGTH`, a newline,

@@ -34,6 +34,7 @@ fn announce(e: &mut Engine, id: UnitId, text: String, job: Option<JobId>, kind: 
 /// A start begins.
 pub(crate) fn starting(e: &mut Engine, id: UnitId) {
     let verb = match e.unit(id).unit_type() {
+        UnitType::Device => "Expecting device",
         kind if !begins_visibly(kind) => return,
         UnitType::Mount => "Mounting",
         UnitType::Swap => "Activating swap",

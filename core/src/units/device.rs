@@ -8,7 +8,7 @@
 //!
 //! A device of the kernel is several units: one for its path below `/sys` (the main one), one for its node, one for each
 //! link and `SYSTEMD_ALIAS=`; the others follow the main one.
-use super::{ActiveState, LoadProblem, Machine, Refusal};
+use super::{ActiveState, LoadProblem, Machine, Refusal, swap};
 use crate::engine::Engine;
 use crate::engine::effect::UnitId;
 use crate::engine::event::DeviceEvent;
@@ -178,6 +178,9 @@ pub fn changed(e: &mut Engine, event: &DeviceEvent) {
     }
     for id in present {
         set_found(e, id, Finder::Udev, true);
+    }
+    if let Some(node) = &event.node {
+        swap::device_named(e, node);
     }
 }
 

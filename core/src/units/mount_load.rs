@@ -6,7 +6,7 @@ use crate::directives::ids;
 use crate::engine::Engine;
 use crate::engine::effect::UnitId;
 use crate::graph::{Dependency, Origins};
-use crate::names::{UnitName, UnitType};
+use crate::names::{UnitName, UnitType, escape};
 use crate::settings::Settings;
 use std::rc::Rc;
 
@@ -64,20 +64,40 @@ pub(super) fn is_bind(s: &Settings) -> bool {
 /// What is mounted must be there: the file systems on which it lies, or its device.
 fn source_dependencies(e: &mut Engine, id: UnitId) {
     let s = e.unit(id).settings.clone();
-    let Some(what) = s.text(ids::WHAT).filter(|what| what.starts_with('/')) else { return };
-    exec::need_mounts_for(e, id, what, true, Origins::IMPLICIT);
-    let is_device = what.starts_with("/dev/") && !is_bind(&s);
-    if is_device
-        && e.config.devices
-        && !e.config.user
-        && let Ok(name) = UnitName::from_path(what, UnitType::Device)
+    if let Some(what) = s.text(ids::WHAT).filter(|what| what.starts_with('/')) {
+        exec::need_mounts_for(e, id, what, true, Origins::IMPLICIT);
+    }
+    device_dependencies(e, id);
+}
+
+/// The device that the mount table names, while it is mounted, else the one of `What=`.
+pub(super) fn device_dependencies(e: &mut Engine, id: UnitId) {
+    e.drop_dependencies(id, Origins::KERNEL_TABLE);
+    if !e.config.devices || e.config.user {
+        return;
+    }
+    let s = e.unit(id).settings.clone();
+    let table = mount(e, id).mounted.as_ref().map(|line| line.what.clone());
+    let Some(what) = table.or_else(|| s.text(ids::WHAT).map(Rc::from)) else { return };
+    if !what.starts_with("/dev/") || is_bind(&s) {
+        return;
+    }
+    let Ok(name) = UnitName::from_path(&what, UnitType::Device) else { return };
+    let device = e.ensure(&name);
+    let options = s.text(ids::OPTIONS).unwrap_or("");
+    let bound = has_option(options, &["x-systemd.device-bound", "x-systemd.device-bound=yes"]);
+    let kind = if bound { Dependency::BindsTo } else { Dependency::Requires };
+    e.add_two(id, kind, Dependency::After, device, Origins::KERNEL_TABLE);
+    e.add_dependency(id, Dependency::StopPropagatedFrom, device, Origins::KERNEL_TABLE);
+    add_preparation(e, id, &what);
+}
+
+/// After the target that a device is prepared before (systemd-makefs@.service(8)).
+pub(super) fn add_preparation(e: &mut Engine, id: UnitId, device: &str) {
+    let escaped = escape::path_escape(device.as_bytes());
+    if let Some(name) = escaped.ok().and_then(|path| UnitName::parse(&format!("blockdev@{path}.target")).ok())
     {
-        let device = e.ensure(&name);
-        let options = s.text(ids::OPTIONS).unwrap_or("");
-        let bound = has_option(options, &["x-systemd.device-bound", "x-systemd.device-bound=yes"]);
-        let kind = if bound { Dependency::BindsTo } else { Dependency::Requires };
-        e.add_two(id, kind, Dependency::After, device, Origins::IMPLICIT);
-        e.add_dependency(id, Dependency::StopPropagatedFrom, device, Origins::IMPLICIT);
+        e.add_dependency_by_name(id, Dependency::After, &name, Origins::KERNEL_TABLE);
     }
 }
 

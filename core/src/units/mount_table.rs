@@ -1,6 +1,6 @@
 //! Mount units follow `/proc/self/mountinfo`: what appears there is mounted, whoever did it.
-use super::device;
 use super::mount::{MountResult, MountState, Mounted, enter_dead, mount, mount_mut, set_state};
+use super::{device, mount_load};
 use crate::engine::Engine;
 use crate::engine::effect::UnitId;
 use crate::engine::event::MountEntry;
@@ -87,7 +87,11 @@ fn unit_name(target: &str) -> Option<UnitName> {
 fn appeared(e: &mut Engine, entry: &MountEntry) {
     let Some(name) = unit_name(&entry.target) else { return };
     let id: UnitId = e.ensure(&name);
+    let source = mount(e, id).mounted.as_ref().map(|line| line.what.clone());
     mount_mut(e, id).mounted = Some(Mounted::from(entry));
+    if source.as_ref() != Some(&entry.source) {
+        mount_load::device_dependencies(e, id);
+    }
     match mount(e, id).state {
         MountState::Dead | MountState::Failed => {
             e.new_invocation(id);
@@ -102,6 +106,7 @@ fn appeared(e: &mut Engine, entry: &MountEntry) {
 fn disappeared(e: &mut Engine, target: &str) {
     let Some(id) = unit_name(target).and_then(|name| e.find(&name)) else { return };
     mount_mut(e, id).mounted = None;
+    mount_load::device_dependencies(e, id);
     match mount(e, id).state {
         // Somebody else unmounted it.
         MountState::Mounted => enter_dead(e, id, MountResult::Success),

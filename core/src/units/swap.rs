@@ -73,11 +73,19 @@ fn swap_mut(e: &mut Engine, id: UnitId) -> &mut Swap {
 /// `What=`, or what the table or the name says.
 pub fn what(e: &Engine, id: UnitId) -> Rc<str> {
     let unit = e.unit(id);
-    match (unit.settings.text(ids::WHAT), &swap(e, id).used) {
-        (Some(path), _) => path.into(),
-        (None, Some((path, _))) => path.clone(),
-        (None, None) => unit.name.to_path().unwrap_or_default().into(),
-    }
+    unit.settings.text(ids::WHAT).map_or_else(|| unit.name.to_path().unwrap_or_default().into(), Rc::from)
+}
+
+/// The unit at the head of those that stand for one swap device (`Following`): one that somebody wrote, else the one
+/// named as in the swap table; `None` for that one itself, and while it is not used.
+pub fn head(e: &Engine, id: UnitId) -> Option<UnitId> {
+    let (node, _) = swap(e, id).used.as_ref()?;
+    let names = device::nodes(e, node);
+    let names = names.iter().filter_map(|path| UnitName::from_path(path, UnitType::Swap).ok());
+    let units: Vec<UnitId> = names.filter_map(|name| e.find(&name)).collect();
+    let written = |id: &&UnitId| e.unit(**id).fragment.is_some();
+    let head = units.iter().find(written).or_else(|| units.first());
+    head.copied().filter(|head| *head != id)
 }
 
 impl Machine for Swap {
@@ -262,7 +270,8 @@ fn loaded(e: &mut Engine, id: UnitId) -> Result<(), LoadProblem> {
         && let Ok(name) = UnitName::from_path(&path, UnitType::Device)
     {
         let device = e.ensure(&name);
-        e.add_two(id, Dependency::BindsTo, Dependency::After, device, Origins::IMPLICIT);
+        e.add_two(id, Dependency::Requires, Dependency::After, device, Origins::IMPLICIT);
+        super::mount_load::add_preparation(e, id, &path);
     }
     if !device {
         // The file system must be writable.
@@ -386,14 +395,13 @@ pub fn swap_table_changed(e: &mut Engine, table: Vec<SwapEntry>) {
     device::table_changed(e, device::Finder::Swap, &old, &new);
     let mut seen = Vec::new();
     for entry in &table {
-        let names = device::nodes(e, &entry.what);
-        let mut names = names.iter().filter_map(|path| UnitName::from_path(path, UnitType::Swap).ok());
-        let Some(first) = names.next() else { continue };
-        // A unit that was written for one of the node's links is the same swap.
-        let id = std::iter::once(first.clone()).chain(names).find_map(|name| e.find(&name));
-        let id = id.unwrap_or_else(|| e.ensure(&first));
-        seen.push(id);
-        appeared(e, id, entry);
+        // All names of the device are names of the swap.
+        for path in device::nodes(e, &entry.what) {
+            let Ok(name) = UnitName::from_path(&path, UnitType::Swap) else { continue };
+            let id = e.ensure(&name);
+            seen.push(id);
+            appeared(e, id, &entry.what, entry.priority);
+        }
     }
     for id in used.into_iter().filter(|id| !seen.contains(id)) {
         if swap_mut(e, id).used.take().is_some() {
@@ -406,8 +414,22 @@ pub fn swap_table_changed(e: &mut Engine, table: Vec<SwapEntry>) {
     }
 }
 
-fn appeared(e: &mut Engine, id: UnitId, entry: &SwapEntry) {
-    swap_mut(e, id).used = Some((entry.what.clone(), entry.priority));
+/// udev told more names of a device, which may be one that is used.
+pub(super) fn device_named(e: &mut Engine, node: &str) {
+    let Some(main) = UnitName::from_path(node, UnitType::Swap).ok().and_then(|name| e.find(&name)) else {
+        return;
+    };
+    let Some((what, priority)) = swap(e, main).used.clone() else { return };
+    for path in device::nodes(e, node) {
+        if let Ok(name) = UnitName::from_path(&path, UnitType::Swap) {
+            let id = e.ensure(&name);
+            appeared(e, id, &what, priority);
+        }
+    }
+}
+
+fn appeared(e: &mut Engine, id: UnitId, node: &Rc<str>, priority: i32) {
+    swap_mut(e, id).used = Some((node.clone(), priority));
     match swap(e, id).state {
         Dead | Failed => {
             e.new_invocation(id);

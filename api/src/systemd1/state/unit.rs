@@ -8,7 +8,7 @@ use runstead_core::directives::properties::StateProperty as P;
 use runstead_core::engine::{Engine, Unit};
 use runstead_core::graph::Dependency;
 use runstead_core::names::{UnitName, UnitType};
-use runstead_core::units::UnitKind;
+use runstead_core::units::{UnitKind, swap};
 use runstead_wire::dbus::Writer;
 
 /// Writes what the engine knows.
@@ -144,9 +144,13 @@ pub fn write(c: &Context<'_>, which: P, w: &mut Writer) {
     }
 }
 
-/// The unit at the head of those that stand for one device (`Following`): the one named after its path below `/sys`. Empty
-/// for all others.
+/// The unit at the head of those that stand for one device or swap (`Following`): for a device the one named after its path
+/// below `/sys`. Empty for all others.
 pub fn following(engine: &Engine, unit: &Unit) -> String {
+    if let UnitKind::Swap(_) = &unit.kind {
+        let head = swap::head(engine, unit.id).and_then(|head| engine.get(head));
+        return head.map(|head| head.name.as_str().to_owned()).unwrap_or_default();
+    }
     let UnitKind::Device(device) = &unit.kind else { return String::new() };
     let Some(path) = &device.sysfs else { return String::new() };
     match UnitName::from_path(path, UnitType::Device) {
