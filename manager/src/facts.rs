@@ -18,7 +18,7 @@ use runstead_os::spawn::Spawner;
 use runstead_os::users::Users;
 use rustix::process::Resource;
 use std::collections::BTreeMap;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -42,8 +42,8 @@ pub(crate) struct HostState {
     pub users: Users,
     pub own_user: UserFacts,
     pub kernel: Kernel,
-    /// Nobody writes to this pipe; its last write end is closed when the boot is quiet (`Type=idle`).
-    pub idle: Option<(std::os::fd::OwnedFd, std::os::fd::OwnedFd)>,
+    /// What waits for a quiet moment (`Type=idle`) has the first end, which hangs up when no job is left.
+    pub idle: Option<(OwnedFd, OwnedFd)>,
 }
 
 impl HostState {
@@ -76,8 +76,20 @@ impl HostState {
 }
 
 impl Shell {
+    /// No job is left: what waited for that goes on (`Type=idle`).
+    pub(crate) fn release_idle(&mut self) {
+        if self.engine.jobs().next().is_none()
+            && let Some((_, ours)) = self.host.idle.take()
+        {
+            let _ = rustix::net::shutdown(ours, rustix::net::Shutdown::Both);
+        }
+    }
+
     /// Look up users, read environment files and credentials: everything a plan needs.
     pub(crate) fn spawn_facts(&mut self, spec: &SpawnSpec) -> Result<Gathered, ChainError> {
+        if spec.idle && self.host.idle.is_none() {
+            self.host.idle = idle_pair();
+        }
         let settings = &spec.settings;
         let host = &self.host;
         let mut facts = SpawnFacts {
@@ -161,6 +173,12 @@ impl Shell {
     pub(crate) fn facts(&self) -> ShellFacts<'_> {
         ShellFacts(self)
     }
+}
+
+/// Not a pipe: children that wait have the other end, too, but a shutdown(2) counts for all who have it.
+fn idle_pair() -> Option<(OwnedFd, OwnedFd)> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).ok()
 }
 
 fn refused(exit: ExitStatus, message: String) -> ChainError {

@@ -110,6 +110,7 @@ impl Shell {
         let mut ready = Vec::new();
         loop {
             self.run_pending();
+            self.release_idle();
             self.flush();
             if let Some(exit) = self.exit {
                 return self.leave(exit);

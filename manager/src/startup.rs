@@ -220,8 +220,8 @@ fn host_state(
         spawner: Spawner::default(),
         users,
         own_user: own,
-        kernel: Kernel::default(),
-        idle: rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok(),
+        kernel: Kernel { tmpfs_noswap: host.kernel_is_at_least(6, 4), ..Kernel::default() },
+        idle: None,
         host,
     })
 }

@@ -63,6 +63,12 @@ impl Host {
         }
     }
 
+    /// Whether the running kernel's version is this or a later one.
+    pub fn kernel_is_at_least(&self, major: u32, minor: u32) -> bool {
+        let mut numbers = self.kernel_release.split(['.', '-']).map_while(|word| word.parse::<u32>().ok());
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
+    }
+
     /// All of os-release(5).
     pub fn os_release_fields(&self) -> &BTreeMap<String, String> {
         &self.os_release

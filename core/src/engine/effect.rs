@@ -390,6 +390,8 @@ pub enum CleanUp {
     Namespace,
     /// `/run/credentials/UNIT`.
     Credentials,
+    /// Where mounts that are propagated into its namespace arrive.
+    Propagation,
     /// The uid of `DynamicUser=`.
     DynamicUser,
     /// `CleanUnit` of a client: bit mask of runtime 1, state 2, cache 4, logs 8, configuration 16, fdstore 32.

@@ -39,11 +39,19 @@ pub(super) fn place(b: &mut Builder) {
     b.push(Op::Mkdir { path: format!("{}/credentials", b.facts.run_root), mode: 0o755 }, SETTING, on_error);
     b.ignore(Op::Unmount { target: path.clone() }, SETTING);
     b.push(Op::Mkdir { path: path.clone(), mode: 0o700 }, SETTING, on_error);
-    // ramfs is never swapped out. Where it may not be mounted a plain directory on the run file system has to do.
+    // It must never be swapped out. Where nothing may be mounted a plain directory on the run file system has to do.
     let mounted = b.register();
-    let options = vec![("mode".to_owned(), "0700".to_owned())];
+    let mut options = vec![("mode".to_owned(), "0700".to_owned())];
+    let fstype = if b.facts.kernel.tmpfs_noswap { "tmpfs" } else { "ramfs" };
+    if b.facts.kernel.tmpfs_noswap {
+        options.insert(0, ("source".to_owned(), "tmpfs".to_owned()));
+        options.extend(
+            [("size", "1M"), ("nr_inodes", "1k")].map(|(key, value)| (key.to_owned(), value.to_owned())),
+        );
+        options.push(("noswap".to_owned(), String::new()));
+    }
     let attributes = MOUNT_ATTR_NO | MOUNT_ATTR_NOSYMFOLLOW;
-    b.weaken(Op::NewFilesystem { into: mounted, fstype: "ramfs".into(), options, attributes }, SETTING);
+    b.weaken(Op::NewFilesystem { into: mounted, fstype: fstype.into(), options, attributes }, SETTING);
     b.weaken(Op::AttachTree { from: mounted, target: path.clone() }, SETTING);
     let credentials = b.facts.credentials.clone();
     for credential in credentials {

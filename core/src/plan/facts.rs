@@ -73,11 +73,13 @@ pub struct Kernel {
     pub mount_setattr: bool,
     /// We may change user ids.
     pub setuid: bool,
+    /// tmpfs can be kept from being swapped out (`noswap`), since 6.4.
+    pub tmpfs_noswap: bool,
 }
 
 impl Default for Kernel {
     fn default() -> Self {
-        Kernel { mount_namespaces: true, mount_setattr: true, setuid: true }
+        Kernel { mount_namespaces: true, mount_setattr: true, setuid: true, tmpfs_noswap: true }
     }
 }
 

@@ -53,6 +53,14 @@ pub fn clean_up(
             .into_iter()
             .map(|base| remove_private_tmp(base, unit.as_str()))
             .fold(Ok(()), Result::and),
+        CleanUp::Propagation => {
+            let path = format!("{}/systemd/propagate/{unit}", prefixes.runtime);
+            match rustix::fs::rmdir(&path) {
+                Ok(()) | Err(Errno::NOENT) => Ok(()),
+                // Something is mounted there.
+                Err(errno) => Err(OsError::new("remove", path, errno)),
+            }
+        }
         CleanUp::Credentials => remove_credentials(&format!("{}/credentials/{unit}", prefixes.runtime)),
         CleanUp::DynamicUser => {
             let own = settings.text(ids::USER).map(str::to_owned);

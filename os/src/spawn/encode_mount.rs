@@ -279,13 +279,18 @@ fn new_filesystem(
 ) {
     const FSOPEN_CLOEXEC: u64 = 1;
     const FSMOUNT_CLOEXEC: u64 = 1;
+    const SET_FLAG: i32 = 0;
     const SET_STRING: i32 = 1;
     const CREATE: i32 = 6;
     let (into, kind) = (asm.register(into), asm.string(fstype));
     asm.call(libc::SYS_fsopen, &[kind, N(FSOPEN_CLOEXEC)]).store = TEMP2 + 1;
     for (key, value) in options {
-        let (key, value) = (asm.string(key), asm.string(value));
-        asm.call(libc::SYS_fsconfig, &[R(TEMP2), signed(SET_STRING), key, value, N(0)]);
+        let (kind, value) = match value.as_str() {
+            "" => (SET_FLAG, N(0)),
+            value => (SET_STRING, asm.string(value)),
+        };
+        let key = asm.string(key);
+        asm.call(libc::SYS_fsconfig, &[R(TEMP2), signed(kind), key, value, N(0)]);
     }
     asm.call(libc::SYS_fsconfig, &[R(TEMP2), signed(CREATE), N(0), N(0), N(0)]);
     asm.call(libc::SYS_fsmount, &[R(TEMP2), N(FSMOUNT_CLOEXEC), N(attributes)]).store = into + 1;

@@ -23,6 +23,9 @@ pub fn write(c: &Context<'_>, which: P, w: &mut Writer) {
         P::Following => {
             w.str(&following(c.engine, c.unit));
         }
+        P::JobRunningTimeout => {
+            w.u64(c.unit.job_running_timeout());
+        }
         P::RequiresMountsFor => mounts_for(c, true, w),
         P::WantsMountsFor => mounts_for(c, false, w),
         P::Description => {

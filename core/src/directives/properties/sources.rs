@@ -8,6 +8,7 @@ pub enum StateProperty {
     Id,
     Names,
     Following,
+    JobRunningTimeout,
     Requires,
     Requisite,
     Wants,

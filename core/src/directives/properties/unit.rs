@@ -78,7 +78,7 @@ properties! { /// `org.freedesktop.systemd1.Unit`
     "NeedDaemonReload" "b" No fact(NeedDaemonReload);
     "Markers" "as" No state(Markers);
     "JobTimeoutUSec" "t" Const directive(JOB_TIMEOUT_SEC, Plain);
-    "JobRunningTimeoutUSec" "t" Const directive(JOB_RUNNING_TIMEOUT_SEC, Plain);
+    "JobRunningTimeoutUSec" "t" Const state(JobRunningTimeout);
     "JobTimeoutAction" "s" Const directive(JOB_TIMEOUT_ACTION, Plain);
     "JobTimeoutRebootArgument" "s" Const directive(JOB_TIMEOUT_REBOOT_ARGUMENT, Plain);
     "ConditionResult" "b" Change state(ConditionResult);

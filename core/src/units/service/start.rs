@@ -283,6 +283,7 @@ pub(super) fn enter_running(e: &mut Engine, id: UnitId, result: ServiceResult) {
         }
     } else if config::remain_after_exit(&cfg) {
         set_state(e, id, State::Exited);
+        stop::clean_up_processes(e, id);
     } else {
         stop::enter_stop(e, id, ServiceResult::Success);
     }

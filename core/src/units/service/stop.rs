@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::engine::effect::{CleanUp, Effect, UnitId};
 use crate::engine::event::{ChainError, ChainOutput};
 use crate::graph::Dependency;
+use crate::settings::Settings;
 use std::rc::Rc;
 
 /// A stop job runs.
@@ -259,6 +260,20 @@ fn log_result(e: &mut Engine, id: UnitId, result: ServiceResult) {
     }
 }
 
+/// What only a service's processes may have, removed when there are none.
+fn of_processes(cfg: &Settings) -> impl Iterator<Item = CleanUp> + use<> {
+    let credentials = config::has_credentials(cfg).then_some(CleanUp::Credentials);
+    credentials.into_iter().chain(config::may_have_namespace(cfg).then_some(CleanUp::Propagation))
+}
+
+/// The service stays up without processes (`RemainAfterExit=`).
+pub(super) fn clean_up_processes(e: &mut Engine, id: UnitId) {
+    let (cfg, unit) = (settings(e, id), e.unit(id).name.clone());
+    for what in of_processes(&cfg) {
+        e.emit(Effect::CleanUp { unit: unit.clone(), settings: cfg.clone(), what });
+    }
+}
+
 /// Take away what only a running service may have.
 fn clean_up(e: &mut Engine, id: UnitId, restart: bool) {
     let cfg = settings(e, id);
@@ -268,9 +283,7 @@ fn clean_up(e: &mut Engine, id: UnitId, restart: bool) {
     if config::has_runtime_directory(&cfg) && (preserve == "no" || (preserve == "restart" && !restart)) {
         what.push(CleanUp::RuntimeDirectories);
     }
-    if config::has_credentials(&cfg) {
-        what.push(CleanUp::Credentials);
-    }
+    what.extend(of_processes(&cfg));
     if !restart {
         // Whoever reads the other end of a pipe waits for the last writer.
         let given = std::mem::take(&mut e.unit_mut(id).given_fds);
