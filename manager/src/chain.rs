@@ -138,6 +138,15 @@ impl Shell {
 
     /// Shares of the machine become numbers: the kernel takes no others.
     fn resolve_shares(&self, spec: &mut CgroupSpec) {
+        for (file, value) in &mut spec.attributes {
+            // "/dev/vda rbps=1" wants numbers.
+            if file.starts_with("io.")
+                && let Some((path, rest)) = value.split_once(' ').filter(|(path, _)| path.starts_with('/'))
+                && let Ok((major, minor)) = runstead_os::devices::disk_of(path)
+            {
+                *value = format!("{major}:{minor} {rest}").into();
+            }
+        }
         if spec.attributes.iter().all(|(_, value)| !value.ends_with('%')) {
             return;
         }

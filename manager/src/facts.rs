@@ -326,7 +326,7 @@ impl Facts for ShellFacts<'_> {
 }
 
 /// What the machine and this process give where a unit sets nothing. None of it changes while the manager runs.
-fn own_values(memory: u64) -> HostValues {
+pub(crate) fn own_values(memory: u64) -> HostValues {
     let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let number = |path: &str| text(path).trim().parse::<u64>().ok();
     let default = HostValues::default();

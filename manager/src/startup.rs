@@ -15,6 +15,7 @@ use crate::shell::{Shell, Token};
 use crate::supervisor::Supervisor;
 use runstead_api::systemd1::facts::ManagerStamps;
 use runstead_core::directives;
+use runstead_core::engine::cgroup::resolve_share;
 use runstead_core::engine::clock::{Clock, Stamp};
 use runstead_core::engine::effect::ChainId;
 use runstead_core::engine::event::{ChainError, ChainOutput, Event};
@@ -430,6 +431,7 @@ fn engine_config(options: &Options, host: &HostState) -> ManagerConfig {
     ManagerConfig {
         user: options.user,
         container: host.container(),
+        default_tasks_max: default_tasks_max(host),
         devices: (options.user || std::process::id() == 1) && runstead_os::devices::available(),
         seed: identity::random().unwrap_or([7; 16]),
         controllers: host.host.controllers.iter().map(|name| Rc::from(name.as_str())).collect(),
@@ -439,6 +441,18 @@ fn engine_config(options: &Options, host: &HostState) -> ManagerConfig {
         userspace_at: host.stamps.userspace.monotonic,
         ..ManagerConfig::default()
     }
+}
+
+/// `DefaultTasksMax=`: a number, or a share of the tasks that there can be.
+fn default_tasks_max(host: &HostState) -> u64 {
+    use runstead_core::settings::Value;
+    let row = directives::ids::DEFAULT_TASKS_MAX;
+    let share = match host.settings.get(row) {
+        Some(Value::Uint(tasks)) => return *tasks,
+        _ => host.settings.text(row).unwrap_or("15%"),
+    };
+    let tasks = crate::facts::own_values(0).tasks;
+    resolve_share("pids.max", share, 0, tasks).and_then(|number| number.parse().ok()).unwrap_or(u64::MAX)
 }
 
 fn unit_paths(options: &Options, run: &str) -> Vec<String> {
@@ -712,6 +726,12 @@ impl Shell {
             )
         };
         let mut failed = Vec::new();
+        if let Some(cgroups) = self.ownership.cgroups_mut() {
+            for unit in self.engine.units() {
+                let Some(path) = &unit.cgroup else { continue };
+                failed.extend(cgroups.need(path, &self.engine.cgroup_controllers(unit.id)).err());
+            }
+        }
         for unit in self.engine.units().filter(|unit| with_processes(unit.name.kind())) {
             let Some(path) = &unit.cgroup else { continue };
             match &mut self.ownership {

@@ -190,6 +190,28 @@ pub fn is_node(path: &str) -> bool {
     path.starts_with("/dev/") && fs::metadata(Path::new(path)).is_ok_and(kind)
 }
 
+/// Numbers of the disk that a node is, or that a file lies on; for a partition, of the whole disk.
+pub fn disk_of(path: &str) -> Result<(u32, u32), OsError> {
+    let found = rustix::fs::stat(path).attempt("look at", path)?;
+    let is_block = rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::BlockDevice;
+    let device = if is_block { found.st_rdev } else { found.st_dev };
+    let numbers = (rustix::fs::major(device), rustix::fs::minor(device));
+    if numbers.0 == 0 {
+        return Err(OsError::new("find the disk of", path, Errno::NODEV));
+    }
+    let link = format!("/sys/dev/block/{}:{}", numbers.0, numbers.1);
+    if !Path::new(&format!("{link}/partition")).exists() {
+        return Ok(numbers);
+    }
+    // A partition's directory lies in its disk's.
+    let text = fs::read_to_string(format!("{link}/../dev")).unwrap_or_default();
+    let whole = text
+        .trim()
+        .split_once(':')
+        .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    Ok(whole.unwrap_or(numbers))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -53,13 +53,24 @@ impl Engine {
         let attributes = self.attributes(&unit.settings, is_slice);
         let delegate = unit.settings.delegate().is_some();
         let watch = !is_slice;
-        let subtree = if is_slice { self.controllers_below(id) } else { Vec::new() };
-        Some(CgroupSpec { path, attributes, subtree, delegate, watch })
+        let controllers = self.controllers_of(&unit.settings, &attributes);
+        Some(CgroupSpec { path, attributes, controllers, delegate, watch })
+    }
+
+    /// What a unit's cgroup needs: for after a re-execution, when it is there already.
+    pub fn cgroup_controllers(&self, id: UnitId) -> Vec<Rc<str>> {
+        let unit = self.unit(id);
+        self.controllers_of(
+            &unit.settings,
+            &self.attributes(&unit.settings, unit.unit_type() == UnitType::Slice),
+        )
     }
 
     /// Controllers that a unit's own settings need in its parent's `cgroup.subtree_control`.
-    fn controllers_of(&self, settings: &Settings, is_slice: bool) -> BTreeSet<Rc<str>> {
-        let files = self.attributes(settings, is_slice);
+    fn controllers_of(&self, settings: &Settings, files: &[(Rc<str>, Rc<str>)]) -> Vec<Rc<str>> {
+        if self.config.controllers.is_empty() {
+            return Vec::new();
+        }
         let named = files
             .iter()
             .filter_map(|(file, _)| file.split_once('.').map(|(controller, _)| Rc::from(controller)));
@@ -75,13 +86,7 @@ impl Engine {
             all.insert("io".into());
         }
         all.extend(settings.delegate().into_iter().flatten().cloned());
-        all.retain(|controller| self.config.controllers.contains(controller));
-        all
-    }
-
-    fn controllers_below(&self, slice: UnitId) -> Vec<Rc<str>> {
-        let unit = self.unit(slice);
-        self.controllers_of(&unit.settings, true).into_iter().collect()
+        all.into_iter().filter(|controller| self.config.controllers.contains(controller)).collect()
     }
 
     fn attributes(&self, settings: &Settings, is_slice: bool) -> Vec<(Rc<str>, Rc<str>)> {
@@ -140,6 +145,7 @@ impl Engine {
             }
             _ => {}
         }
+        devices(settings, &mut put);
         for (row, file) in [(ids::ALLOWED_CPUS, "cpuset.cpus"), (ids::ALLOWED_MEMORY_NODES, "cpuset.mems")] {
             if let Some(list) = settings.text(row) {
                 put(file, list.to_owned());
@@ -154,6 +160,26 @@ impl Engine {
             && let Some(spec) = self.cgroup_spec(id)
         {
             self.chain(id, vec![super::effect::Step::Cgroup(spec)]);
+        }
+    }
+}
+
+/// Limits for single devices: their nodes (or files that lie on them) come first, the shell knows the numbers.
+fn devices(settings: &Settings, put: &mut impl FnMut(&str, String)) {
+    let all = [
+        (ids::IO_DEVICE_WEIGHT, "io.weight", ""),
+        (ids::IO_READ_BANDWIDTH_MAX, "io.max", "rbps="),
+        (ids::IO_WRITE_BANDWIDTH_MAX, "io.max", "wbps="),
+        (ids::IO_READ_IOPS_MAX, "io.max", "riops="),
+        (ids::IO_WRITE_IOPS_MAX, "io.max", "wiops="),
+        (ids::IO_DEVICE_LATENCY_TARGET_SEC, "io.latency", "target="),
+    ];
+    for (row, file, key) in all {
+        for pair in settings.rows(row) {
+            if let [device, value] = &**pair {
+                let value = if value.parse() == Ok(NO_LIMIT) { "max" } else { value };
+                put(file, format!("{device} {key}{value}"));
+            }
         }
     }
 }

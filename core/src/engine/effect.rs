@@ -257,8 +257,8 @@ pub struct CgroupSpec {
     pub path: Rc<str>,
     /// Attribute file and what to write, in order; refused ones weaken (ledger).
     pub attributes: Vec<(Rc<str>, Rc<str>)>,
-    /// Controllers that children of this cgroup need.
-    pub subtree: Vec<Rc<str>>,
+    /// Controllers that it needs, enabled in the cgroups above it.
+    pub controllers: Vec<Rc<str>>,
     /// `Delegate=`: owned by the unit's user.
     pub delegate: bool,
     /// Watch for it becoming empty (`Event::CgroupEmpty`).

@@ -140,10 +140,16 @@ impl Engine {
     /// The unit is down: its cgroup goes.
     fn release(&mut self, id: UnitId) {
         // It may be coming up again already.
-        let down = self.unit(id).active_state().is_down();
-        if let Some(cgroup) = self.unit(id).cgroup.clone().filter(|_| down) {
+        if self.unit(id).active_state().is_down() {
+            self.release_cgroup(id);
+        }
+    }
+
+    /// The unit has no cgroup any more; a process that still comes makes it anew.
+    pub(crate) fn release_cgroup(&mut self, id: UnitId) {
+        if let Some(cgroup) = self.unit_mut(id).cgroup.take() {
             self.cgroups.remove(&cgroup);
-            self.unit_mut(id).cgroup = None;
+            self.dirty.insert(id);
             self.emit(Effect::ReleaseCgroup { cgroup });
         }
     }

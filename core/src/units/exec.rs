@@ -85,8 +85,10 @@ pub fn steps(
     first: bool,
 ) -> Vec<Step> {
     let mut steps = Vec::with_capacity(4);
-    if first {
+    if first || e.unit(id).cgroup.is_none() {
         steps.extend(e.cgroup_spec(id).map(Step::Cgroup));
+    }
+    if first {
         publish(e, id, &mut steps);
     }
     let cgroup = e.cgroup_path(id);

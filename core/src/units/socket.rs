@@ -500,10 +500,9 @@ fn enter_open(e: &mut Engine, id: UnitId) {
     for &fd in &fds {
         e.own_fd(fd, id);
     }
-    let mut steps: Vec<Step> = e.cgroup_spec(id).map(Step::Cgroup).into_iter().collect();
+    // Its cgroup is made for the first process.
     let cgroup = e.cgroup_path(id);
-    steps.push(Step::OpenSocket(Box::new(SocketSpec { settings, ports, cgroup })));
-    let chain = e.chain(id, steps);
+    let chain = e.chain(id, vec![Step::OpenSocket(Box::new(SocketSpec { settings, ports, cgroup }))]);
     let s = socket_mut(e, id);
     s.pending = Some((chain, Purpose::Open));
     s.fds = fds;

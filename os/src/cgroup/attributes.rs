@@ -45,20 +45,12 @@ impl Cgroups {
         }
         let new = self.create(&spec.path)?;
         let mut weakened = Vec::new();
-        for (attribute, value) in &spec.attributes {
-            let controller = attribute.split('.').next().unwrap_or_default();
-            let result = self
-                .enable_above(&spec.path, controller)
-                .and_then(|()| self.write(&spec.path, attribute, value));
-            if let Err(error) = result {
-                weakened.push((attribute.to_string(), error.to_string()));
-            }
+        if let Err(error) = self.need(&spec.path, &spec.controllers) {
+            weakened.push(("cgroup.subtree_control".to_owned(), error.to_string()));
         }
-        for controller in &spec.subtree {
-            let result =
-                self.enable_above(&spec.path, controller).and_then(|()| self.enable(&spec.path, controller));
-            if let Err(error) = result {
-                weakened.push((controller.to_string(), error.to_string()));
+        for (attribute, value) in &spec.attributes {
+            if let Err(error) = self.write_known(&spec.path, attribute, value) {
+                weakened.push((attribute.to_string(), error.to_string()));
             }
         }
         if spec.watch && new {
@@ -69,27 +61,13 @@ impl Cgroups {
         Ok(weakened)
     }
 
-    /// Enable a controller for the children of `path`.
-    pub fn enable(&mut self, path: &str, controller: &str) -> Result<(), OsError> {
-        if self.enabled.get(path).is_some_and(|set| set.contains(controller)) {
-            return Ok(());
+    /// Write an attribute of a controller that is there.
+    fn write_known(&self, path: &str, attribute: &str, value: &str) -> Result<(), OsError> {
+        let controller = attribute.split('.').next().unwrap_or_default();
+        if controller != "cgroup" && !self.available.contains(controller) {
+            return Err(OsError::new("use controller", controller, Errno::OPNOTSUPP));
         }
-        if !self.available.contains(controller) {
-            return Err(OsError::new("enable controller", controller, Errno::OPNOTSUPP));
-        }
-        self.write(path, "cgroup.subtree_control", &format!("+{controller}"))?;
-        self.enabled.entry(path.to_owned()).or_default().insert(controller.to_owned());
-        Ok(())
-    }
-
-    /// Enable a controller on the way from the root to the parent of `path`. "cgroup" is the core, always there.
-    fn enable_above(&mut self, path: &str, controller: &str) -> Result<(), OsError> {
-        if controller == "cgroup" || path == "/" {
-            return Ok(());
-        }
-        self.enable("/", controller)?;
-        let ends: Vec<usize> = path.match_indices('/').map(|(at, _)| at).filter(|&at| at > 0).collect();
-        ends.into_iter().try_for_each(|end| self.enable(&path[..end], controller))
+        self.write(path, attribute, value)
     }
 }
 

@@ -3,10 +3,12 @@
 //! Paths given and returned are relative to the manager's root and start with `/`: "/system.slice/a.service".
 //! Controllers are enabled only where something needs them: a cgroup with five of them costs four times a bare one.
 mod attributes;
+mod controllers;
 mod kill;
 mod watch;
 
 use attributes::file;
+use controllers::Controllers;
 pub use kill::signal_one;
 pub use watch::{Change, Watch};
 
@@ -16,7 +18,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{WaitOptions, waitpid};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Where PID 1 itself lives below its root, since a cgroup with children may not hold processes.
 pub const INIT_SCOPE: &str = "/init.scope";
@@ -36,8 +38,7 @@ pub struct Cgroups {
     root: String,
     dir: OwnedFd,
     available: BTreeSet<String>,
-    /// Controllers known to be enabled for the children of a path, so that each is written once.
-    enabled: BTreeMap<String, BTreeSet<String>>,
+    controllers: Controllers,
     /// Killed by `cgroup.kill`: made anew before anything is cloned into them.
     killed: BTreeSet<String>,
     /// Taken out while it looks at us.
@@ -67,7 +68,7 @@ impl Cgroups {
             root,
             dir,
             available: BTreeSet::new(),
-            enabled: BTreeMap::new(),
+            controllers: Controllers::default(),
             killed: BTreeSet::new(),
             watch: Some(Watch::new()?),
         };
@@ -355,7 +356,7 @@ impl Cgroups {
     }
 
     fn forget(&mut self, path: &str) {
-        self.enabled.remove(path);
+        self.need(path, &[]).ok();
         self.killed.remove(path);
         if let Some(watch) = &mut self.watch {
             watch.remove(path);

@@ -226,6 +226,8 @@ pub(super) fn cgroup_empty(e: &mut Engine, id: UnitId) {
             say(e, id, 4, "Daemon never wrote its PID file. Failing.");
             stop::enter_stop_post(e, id, ServiceResult::Protocol);
         }
+        // It stays up without processes.
+        State::Exited if alone => e.release_cgroup(id),
         State::Running if !main => start::enter_running(e, id, ServiceResult::Success),
         state if alone && s.pending.is_none() && is_signalling(state) => {
             wait_or(e, id, ServiceResult::Success)
