@@ -20,10 +20,13 @@ use std::time::{Duration, Instant};
 /// Where our binary is put.
 const OUR_PLACE: &str = "/usr/lib/runstead/runstead";
 
-/// Makes the disks. Arguments: the tree, the machine's directory.
+/// root's password in the machine is "secret".
+const PASSWORD: &str = "$5$runstead$bfWLVvMGpLPSxORQD7EmWTg9jL3VJ4Htutt0q61Su3.";
+
+/// Makes the disks. Arguments: the tree, the machine's directory, the hash of root's password.
 const MAKE_DISKS: &str = r#"
 set -e
-root=$1 directory=$2 scratch=$2/scratch
+root=$1 directory=$2 scratch=$2/scratch password=$3
 mount --make-rprivate /
 mkdir "$scratch"
 mount -t tmpfs -o mode=755 tmpfs "$scratch"
@@ -31,6 +34,7 @@ mkdir "$scratch/upper" "$scratch/work" "$scratch/merged"
 cp -a "$directory/files/." "$scratch/upper/"
 mount -t overlay overlay -o "lowerdir=$root,upperdir=$scratch/upper,workdir=$scratch/work" "$scratch/merged"
 mkdir -p "$scratch/merged/mnt/data"
+sed -i "s|^root:[^:]*:|root:$password:|" "$scratch/merged/etc/shadow"
 mke2fs -q -t ext4 -U df2f3106-8bce-43b6-b8b5-6d8333407a3e -d "$scratch/merged" "$directory/root.disk" 2G >/dev/null
 mke2fs -q -t ext4 -L data -U 6d1c1b0e-0d43-4b6c-9b66-3f2e9f7f3a10 "$directory/data.disk" 64M >/dev/null
 truncate -s 64M "$directory/swap.disk"
@@ -286,6 +290,7 @@ fn make_disks(options: &VmOptions, directory: &Path) -> Result<()> {
     let output = Command::new("unshare")
         .args(["-m", "bash", "-c", MAKE_DISKS, "disks"])
         .args([&options.root, directory])
+        .arg(PASSWORD)
         .stdin(Stdio::null())
         .output()
         .map_err(Error::on("run", "unshare"))?;

@@ -49,7 +49,7 @@ fn look(proof: &mut Proof, under_test: UnderTest, tree: &Path) -> BTreeMap<Strin
     let who = under_test.name();
     proof.step(format!("{who}: boot"));
     let mut options = VmOptions::new(under_test, tree);
-    options.files = [prompts::files(), limits::files(), plug::files()].concat();
+    options.files = [limits::files(), plug::files()].concat();
     let Some(mut vm) = proof.need("boot", Vm::boot(&options)) else { return BTreeMap::new() };
     if proof.need("the agent", vm.wait_agent(BOOT)).is_none() {
         return BTreeMap::new();
@@ -77,7 +77,6 @@ fn emergency(proof: &mut Proof, under_test: UnderTest, tree: &Path) {
     let who = under_test.name();
     proof.step(format!("{who}: emergency mode"));
     let mut options = VmOptions::new(under_test, tree);
-    options.files = prompts::files();
     options.words = "systemd.unit=emergency.target".to_owned();
     let Some(mut vm) = proof.need("boot", Vm::boot(&options)) else { return };
     let mut checks = Checks { proof, vm: &mut vm, who };
@@ -95,8 +94,11 @@ fn pid1(under_test: UnderTest) -> &'static str {
 
 /// A machine with the proof that looks at it.
 pub struct Checks<'a> {
+    /// Counts.
     pub proof: &'a mut Proof,
+    /// The machine.
     pub vm: &'a mut Vm,
+    /// Which PID 1, for the texts.
     pub who: &'static str,
 }
 

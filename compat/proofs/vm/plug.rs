@@ -25,16 +25,12 @@ const REMOVE_DISK: &str = r#"{"execute": "device_del", "arguments": {"id": "hot"
 
 pub fn prove(checks: &mut Checks<'_>) {
     checks.proof.step(format!("{}: a disk comes and goes", checks.who));
-    let job = "systemctl start --no-block waiting; sleep 0.5; systemctl list-jobs --no-legend | tr -s ' ' | cut -d' ' -f3,4 | sort | xargs";
+    let jobs = "systemctl list-jobs --no-legend | sed 's/^ *[0-9]* *//' | tr -s ' ' | sort | paste -sd,";
+    let wait = format!("systemctl start --no-block waiting; sleep 0.5; {jobs}");
     checks.text(
         "a job waits for the device",
-        job,
-        "dev-hotdisk.device start running waiting.service start waiting"
-            .split(' ')
-            .skip(1)
-            .collect::<Vec<_>>()
-            .join(" ")
-            .as_str(),
+        &wait,
+        "dev-hotdisk.device start running,waiting.service start waiting",
     );
     for request in ADD_DISK {
         let done = checks.vm.monitor(request);

@@ -79,7 +79,8 @@ pub(super) fn device_dependencies(e: &mut Engine, id: UnitId) {
     let s = e.unit(id).settings.clone();
     let table = mount(e, id).mounted.as_ref().map(|line| line.what.clone());
     let Some(what) = table.or_else(|| s.text(ids::WHAT).map(Rc::from)) else { return };
-    if !what.starts_with("/dev/") || is_bind(&s) {
+    // The root's device is there as long as we are.
+    if !what.starts_with("/dev/") || is_bind(&s) || &*mount_point(e, id) == "/" {
         return;
     }
     let Ok(name) = UnitName::from_path(&what, UnitType::Device) else { return };

@@ -264,16 +264,8 @@ fn loaded(e: &mut Engine, id: UnitId) -> Result<(), LoadProblem> {
     }
     e.unit_mut(id).default_description = Some(path.clone());
     exec::need_mounts_for(e, id, &path, true, Origins::IMPLICIT);
-    let device = path.starts_with("/dev/");
-    if device
-        && e.config.devices
-        && let Ok(name) = UnitName::from_path(&path, UnitType::Device)
-    {
-        let device = e.ensure(&name);
-        e.add_two(id, Dependency::Requires, Dependency::After, device, Origins::IMPLICIT);
-        super::mount_load::add_preparation(e, id, &path);
-    }
-    if !device {
+    device_dependencies(e, id);
+    if !path.starts_with("/dev/") {
         // The file system must be writable.
         let name = known_name("systemd-remount-fs.service");
         e.add_dependency_by_name(id, Dependency::After, &name, Origins::IMPLICIT);
@@ -292,6 +284,21 @@ fn loaded(e: &mut Engine, id: UnitId) -> Result<(), LoadProblem> {
         }
     }
     Ok(())
+}
+
+/// The device that the swap table names, while it is used, else the one of `What=`.
+fn device_dependencies(e: &mut Engine, id: UnitId) {
+    e.drop_dependencies(id, Origins::KERNEL_TABLE);
+    let path = swap(e, id).used.as_ref().map(|(node, _)| node.clone());
+    let path = path.unwrap_or_else(|| what(e, id));
+    if !path.starts_with("/dev/") || !e.config.devices {
+        return;
+    }
+    if let Ok(name) = UnitName::from_path(&path, UnitType::Device) {
+        let device = e.ensure(&name);
+        e.add_two(id, Dependency::Requires, Dependency::After, device, Origins::KERNEL_TABLE);
+        super::mount_load::add_preparation(e, id, &path);
+    }
 }
 
 fn set_state(e: &mut Engine, id: UnitId, new: SwapState) {
@@ -405,6 +412,7 @@ pub fn swap_table_changed(e: &mut Engine, table: Vec<SwapEntry>) {
     }
     for id in used.into_iter().filter(|id| !seen.contains(id)) {
         if swap_mut(e, id).used.take().is_some() {
+            device_dependencies(e, id);
             match swap(e, id).state {
                 Active => enter_dead(e, id, MountResult::Success),
                 ActivatingDone => set_state(e, id, Activating),
@@ -429,7 +437,10 @@ pub(super) fn device_named(e: &mut Engine, node: &str) {
 }
 
 fn appeared(e: &mut Engine, id: UnitId, node: &Rc<str>, priority: i32) {
-    swap_mut(e, id).used = Some((node.clone(), priority));
+    let before = swap_mut(e, id).used.replace((node.clone(), priority));
+    if before.is_none_or(|(old, _)| old != *node) {
+        device_dependencies(e, id);
+    }
     match swap(e, id).state {
         Dead | Failed => {
             e.new_invocation(id);
