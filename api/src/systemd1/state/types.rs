@@ -82,7 +82,7 @@ fn without_main(c: &Context<'_>, which: P, w: &mut Writer) {
         P::MountOptions => table(c, ids::OPTIONS, |line| &line.options, w),
         P::MountType => table(c, ids::MOUNT_TYPE, |line| &line.fstype, w),
         P::SwapWhat => {
-            w.str(used(c).map_or(c.unit.settings.text(ids::WHAT).unwrap_or(""), |(what, _)| what));
+            w.str(&swap_what(c));
         }
         P::SwapOptions => {
             w.str(c.unit.settings.text(ids::OPTIONS).unwrap_or(""));
@@ -182,6 +182,15 @@ fn table(context: &Context<'_>, id: DirectiveId, of: fn(&Mounted) -> &str, write
 }
 
 /// The line of a swap in the kernel's table.
+/// `What`: as the unit was written, else the name under which it is used; empty for what is neither.
+fn swap_what(context: &Context<'_>) -> String {
+    match context.unit.settings.text(ids::WHAT) {
+        Some(path) => path.to_owned(),
+        None if used(context).is_some() => context.unit.name.to_path().unwrap_or_default(),
+        None => String::new(),
+    }
+}
+
 fn used<'a>(context: &Context<'a>) -> Option<&'a (Rc<str>, i32)> {
     match &context.unit.kind {
         UnitKind::Swap(swap) => swap.used.as_ref(),
