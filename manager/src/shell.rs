@@ -124,6 +124,9 @@ impl Shell {
             }
             if std::mem::take(&mut self.trim) {
                 runstead_os::sys::heap::trim();
+                if self.options.user {
+                    runstead_os::sys::heap::let_code_go();
+                }
             }
             ready.clear();
             let timeout = self.watch_timeout();

@@ -22,3 +22,24 @@ pub fn trim() {
         libc::malloc_trim(0)
     };
 }
+
+/// Let the pages of our program's code go that are mapped, but were needed only to start: most managers of users do
+/// nothing for hours. What is needed again comes back from the page cache with the first touch.
+pub fn let_code_go() {
+    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return };
+    let here = let_code_go as fn() as usize;
+    for line in maps.lines() {
+        let mut words = line.split(' ');
+        let range = words.next().and_then(|range| range.split_once('-'));
+        let ends = range.and_then(|(start, end)| {
+            Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
+        });
+        // Never written, so that the file has all of it.
+        if let Some((start, end)) = ends.filter(|(start, end)| (*start..*end).contains(&here))
+            && words.next() == Some("r-xp")
+        {
+            // SAFETY: a private mapping of our file that nobody can write to and nobody has: its pages are the file's.
+            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+        }
+    }
+}
