@@ -4,6 +4,7 @@
 //! lays two boots side by side, and [`scenario`] is the shape of one scenario. The scenarios themselves are
 //! in `scenarios/`, run by `cargo test -p runstead-compat --test scenarios`.
 
+pub mod archives;
 pub mod compare;
 pub mod console;
 pub mod machine;

@@ -2,7 +2,7 @@
 use crate::shell::Shell;
 use runstead_core::engine::effect::{CleanUp, Effect, RunEntry, Setting};
 use runstead_core::engine::event::Event;
-use runstead_core::names::UnitName;
+use runstead_core::names::{UnitName, UnitType};
 use runstead_core::settings::Settings;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -123,6 +123,18 @@ impl Shell {
     }
 
     fn clean_up(&mut self, unit: &UnitName, settings: &Settings, what: CleanUp) {
+        const STATE: u32 = 2;
+        if let (UnitType::Timer, CleanUp::Directories(mask)) = (unit.kind(), what) {
+            let path = stamp_path(unit);
+            let done = if mask & STATE == 0 { Ok(()) } else { std::fs::remove_file(&path) };
+            if let Err(error) = done.or_else(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            }) {
+                self.complain(4, &format!("{}: cannot remove {path}: {error}", unit.as_str()));
+            }
+            return;
+        }
         let done = runstead_os::spawn::clean_up(unit, settings, &self.host.prefixes, what);
         if let Err(error) = done {
             self.complain(4, &format!("{}: {error}", unit.as_str()));

@@ -111,6 +111,13 @@ impl World {
         self.links.entry(name(unit)).or_default().push((kind, name(other)));
     }
 
+    /// The link goes.
+    pub fn unlink(&mut self, unit: &str, kind: &'static str, other: &str) {
+        if let Some(links) = self.links.get_mut(&name(unit)) {
+            links.retain(|link| *link != (kind, name(other)));
+        }
+    }
+
     fn random(&mut self, below: u64) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;

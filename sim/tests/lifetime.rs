@@ -1,5 +1,6 @@
 //! How long units stay: in memory for those who look at them, and running when they fail again and again.
 use runstead_core::engine::effect::Request;
+use runstead_core::graph::Dependency;
 use runstead_sim::World;
 use runstead_sim::world::name;
 
@@ -15,6 +16,35 @@ fn a_unit_stays_until_who_asked_for_it_has_looked() {
     assert!(world.unit("a.service").is_some(), "gone with the step that answered");
     world.pass(SECOND);
     assert!(world.unit("a.service").is_none(), "nobody needs it");
+}
+
+/// A package is purged: its link and its file go, and with the reload the unit and the target's order after it.
+#[test]
+fn a_target_forgets_what_it_no_longer_pulls_in() {
+    let service = "[Service]\nExecStart=/sim/daemon\n";
+    let mut world = World::with(&[
+        ("a.target", "[Unit]\nWants=c.service\n"),
+        ("b.service", service),
+        ("c.service", service),
+    ]);
+    world.link("a.target", "wants", "b.service");
+    let after = |world: &World, other: &str| {
+        let target = world.unit("a.target").expect("it is up");
+        world.unit(other).is_some_and(|other| target.depends(Dependency::After, other.id))
+    };
+    world.start("a.target").expect("it starts");
+    assert!(after(&world, "b.service") && after(&world, "c.service"));
+    world.stop("b.service").expect("it stops");
+    world.unlink("a.target", "wants", "b.service");
+    world.remove_file("b.service");
+    world.file("c.service", "[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/sim/daemon\n");
+    world.call(Request::Reload).expect("answered").expect("reloaded");
+    world.settle();
+    assert!(world.unit("b.service").is_none(), "nobody refers to it");
+    assert!(!after(&world, "c.service"), "it wants no default dependencies now");
+    world.file("c.service", service);
+    world.call(Request::Reload).expect("answered").expect("reloaded");
+    assert!(after(&world, "c.service"));
 }
 
 #[test]

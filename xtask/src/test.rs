@@ -64,6 +64,7 @@ const MACHINES: &[&str] = &[
     "--test=reexec",
     "--test=logins",
     "--test=vm",
+    "--test=packages",
 ];
 
 /// Optimised: a hundred thousand files take their time otherwise.
@@ -118,6 +119,8 @@ const STEPS: &[Step] = &[
     full("200 logins on the reference", 5, Action::Test("logins", REFERENCE, &[])),
     full("200 logins on runstead", 5, Action::Test("logins", OURS, &[])),
     full("a real kernel", 20, Action::Test("vm", OURS, &[])),
+    full("packages on the reference", 5, Action::Test("packages", REFERENCE, &[])),
+    full("packages on runstead", 8, Action::Test("packages", OURS, &[])),
     older("same boot as on Debian 12", 10, Action::Built("debug", "compare", OURS, &[])),
     older("scenarios with Debian 12's clients", 15, Action::Test("scenarios", OURS, &[])),
     older("200 logins on Debian 12", 5, Action::Test("logins", OURS, &[])),

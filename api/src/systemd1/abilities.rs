@@ -5,7 +5,7 @@ use runstead_core::engine::{Engine, Unit};
 use runstead_core::graph::Dependency;
 use runstead_core::names::UnitType;
 use runstead_core::names::slice::ROOT_SLICE;
-use runstead_core::units::{LoadState, UnitKind};
+use runstead_core::units::LoadState;
 
 fn is_loaded(unit: &Unit) -> bool {
     unit.load == LoadState::Loaded
@@ -49,21 +49,9 @@ pub fn can_isolate(engine: &Engine, unit: &Unit) -> bool {
 
 /// `CanClean`: what `CleanUnit` would find.
 pub fn can_clean(unit: &Unit) -> Vec<&'static str> {
-    let rows = [
-        (ids::RUNTIME_DIRECTORY, "runtime"),
-        (ids::STATE_DIRECTORY, "state"),
-        (ids::CACHE_DIRECTORY, "cache"),
-        (ids::LOGS_DIRECTORY, "logs"),
-        (ids::CONFIGURATION_DIRECTORY, "configuration"),
-    ];
-    let set = rows.into_iter().filter(|(id, _)| !unit.settings.rows(*id).is_empty());
-    let mut words: Vec<&'static str> = set.map(|(_, word)| word).collect();
-    if let UnitKind::Service(service) = &unit.kind
-        && !service.fd_store.is_empty()
-    {
-        words.push("fdstore");
-    }
-    words
+    let words = ["runtime", "state", "cache", "logs", "configuration", "fdstore"];
+    let found = unit.cleanable();
+    words.into_iter().enumerate().filter(|(bit, _)| found >> bit & 1 != 0).map(|(_, word)| word).collect()
 }
 
 /// `CanFreeze`: services and scopes, and slices in which all can.

@@ -1,10 +1,13 @@
-//! Installs what the harness needs and builds the Debian root if the cache has none; prints the root's path.
+//! Installs what the harness needs, builds the Debian root and downloads its packages if the cache has none; prints the root's path.
 
+use runstead_compat::Result;
+use runstead_compat::archives;
 use runstead_compat::root::{Distribution, chosen, install_host_programs, of};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match install_host_programs().and_then(|()| of(Distribution::Debian13Kernel)).and_then(|_| chosen()) {
+    match set_up() {
         Ok(path) => {
             println!("{}", path.display());
             ExitCode::SUCCESS
@@ -14,4 +17,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn set_up() -> Result<PathBuf> {
+    install_host_programs()?;
+    let root = chosen()?;
+    // The proofs of packages and of a real kernel are of the newer distribution only.
+    if Distribution::from_env()? == Distribution::Debian13 {
+        archives::services(Distribution::Debian13)?;
+        of(Distribution::Debian13Kernel)?;
+    }
+    Ok(root)
 }

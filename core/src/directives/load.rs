@@ -328,6 +328,21 @@ mod tests {
         assert_eq!(unit.settings.uint(ids::TIMEOUT_START_SEC), u64::MAX);
     }
 
+    /// As the reference has them: `CapabilityBoundingSet=` takes all capabilities, `~` gives them back.
+    #[test]
+    fn an_empty_bounding_set_has_no_capability() {
+        let bits = |lines: &str| {
+            let unit = loaded("a.service", &format!("[Service]\nExecStart=/bin/a\n{lines}"));
+            assert_eq!(said(&unit), []);
+            unit.settings.bits(ids::CAPABILITY_BOUNDING_SET)
+        };
+        assert_eq!(bits("CapabilityBoundingSet=\n"), 0);
+        assert_eq!(bits("CapabilityBoundingSet=CAP_CHOWN\nCapabilityBoundingSet=\n"), 0);
+        assert_eq!(bits("CapabilityBoundingSet=\nCapabilityBoundingSet=CAP_KILL\n"), 1 << 5);
+        assert_eq!(bits("CapabilityBoundingSet=\nCapabilityBoundingSet=~\n"), u64::MAX);
+        assert_eq!(bits("AmbientCapabilities=CAP_KILL\nAmbientCapabilities=\n"), u64::MAX);
+    }
+
     #[test]
     fn sockets_timers_and_paths_keep_their_order() {
         let socket =

@@ -3,7 +3,7 @@ use super::Engine;
 use super::effect::UnitId;
 use super::read::mount_paths;
 use crate::directives::ids;
-use crate::graph::{Atom, Dependency, Origins, mounts};
+use crate::graph::{Atom, Dependency, Edge, Origins, mounts};
 use crate::jobs::transaction::neighbours;
 use crate::names::{UnitName, UnitType, slice};
 use crate::units::LoadState;
@@ -100,6 +100,21 @@ impl Engine {
         let targets: Vec<UnitId> = neighbours(self, id, Atom::TargetOrder).collect();
         for target in targets {
             self.order_target(target, id);
+        }
+    }
+
+    /// The same orderings go at both ends: what they follow from is about to be read again.
+    pub(crate) fn drop_target_order(&mut self, id: UnitId) {
+        self.drop_dependencies(id, Origins::DEFAULT_TARGET);
+        let theirs = self.unit(id).deps.iter().filter(|(key, edge)| {
+            key.0 == Dependency::Before && edge.theirs.0 & Origins::DEFAULT_TARGET.0 != 0
+        });
+        let targets: Vec<UnitId> = theirs.map(|(key, _)| key.1).collect();
+        for target in targets {
+            for kind in [Dependency::After, Dependency::References] {
+                self.unlink(target, kind, id, Edge::mine(Origins::DEFAULT_TARGET));
+                self.unlink(id, kind.inverse(), target, Edge::theirs(Origins::DEFAULT_TARGET));
+            }
         }
     }
 

@@ -138,7 +138,7 @@ impl Engine {
             return false;
         }
         self.drop_dependencies(id, Origins::SETTINGS);
-        let before = self.unit(id).load;
+        self.drop_target_order(id);
         let entry = self.unit_mut(id);
         entry.load_error = None;
         entry.fragment = fragment.map(source);
@@ -165,9 +165,7 @@ impl Engine {
             }
             Found::Fragment { file, .. } => self.take_settings(id, Some(file), &unit),
         }
-        if before == LoadState::Stub || before != self.unit(id).load {
-            self.after_load(id);
-        }
+        self.after_load(id);
         true
     }
 
@@ -241,6 +239,7 @@ impl Engine {
         for (kind, other) in fresh {
             self.add_dependency(id, kind, other, Origins::DIRECTORY);
         }
+        self.drop_target_order(id);
         self.add_default_target_order(id);
     }
 

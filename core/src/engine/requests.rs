@@ -277,6 +277,9 @@ impl Engine {
         if !self.unit(id).active_state().is_down() || self.unit(id).job.is_some() {
             return Err(refuse(FailureKind::UnitBusy, "Unit is not inactive or has pending job."));
         }
+        if what & self.unit(id).cleanable() == 0 {
+            return Err(refuse(FailureKind::NothingToClean, "No matching resources found."));
+        }
         const FD_STORE: u32 = 32;
         if what & FD_STORE != 0 && self.unit(id).unit_type() == crate::names::UnitType::Service {
             crate::units::service::clear_fd_store(self, id);

@@ -2,6 +2,7 @@
 use super::clock::{Stamp, Usec};
 use super::effect::{Failure, JobId, UnitId};
 use super::event::ConditionVerdict;
+use crate::directives::ids;
 use crate::graph::{Dependency, Edges, Origins};
 use crate::names::{UnitName, UnitType};
 use crate::settings::Settings;
@@ -161,6 +162,26 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// What `CleanUnit` would find here: the bits of [`super::effect::CleanUp::Directories`].
+    pub fn cleanable(&self) -> u32 {
+        let rows = [
+            ids::RUNTIME_DIRECTORY,
+            ids::STATE_DIRECTORY,
+            ids::CACHE_DIRECTORY,
+            ids::LOGS_DIRECTORY,
+            ids::CONFIGURATION_DIRECTORY,
+        ];
+        let set = rows.into_iter().enumerate().filter(|(_, row)| !self.settings.rows(*row).is_empty());
+        let directories = set.fold(0, |mask, (bit, _)| mask | 1 << bit);
+        directories
+            | match &self.kind {
+                // The stamp file.
+                UnitKind::Timer(_) if self.settings.bool(ids::PERSISTENT) => 2,
+                UnitKind::Service(service) if !service.fd_store.is_empty() => 32,
+                _ => 0,
+            }
+    }
+
     /// A unit of which only the name is known.
     pub(crate) fn stub(id: UnitId, name: UnitName) -> Unit {
         Unit {

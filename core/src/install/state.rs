@@ -181,7 +181,8 @@ fn enabled_state(
             }
             match directory.role {
                 Role::PersistentConfig => return Some(UnitFileState::Enabled),
-                Role::RuntimeConfig => in_runtime = true,
+                // Links that generators make enable as well, until the next reload.
+                role if is_runtime(Some(role)) => in_runtime = true,
                 _ => at_all = true,
             }
         }

@@ -237,6 +237,17 @@ fn links_and_states() {
     assert_eq!(world.state("t6.service"), "enabled");
     assert_eq!(world.disable("t6.service").len(), 2);
     assert_eq!(world.state("t6.service"), "not-found");
+    // What a generator links is enabled until the next reload.
+    let wants = "/run/systemd/generator/a.target.wants";
+    for (link, file) in [("t5.service", "t5"), ("t3@a.service", "t3@")] {
+        world.disk.0.insert(format!("{wants}/{link}"), Err(format!("{LIB}/{file}.service")));
+    }
+    assert_eq!(
+        ["t5.service", "t3@a.service", "t3@b.service", "t3@.service"].map(|n| world.state(n)),
+        ["enabled-runtime", "enabled-runtime", "disabled", "indirect"]
+    );
+    world.disk.0.remove(&format!("{wants}/t5.service"));
+    world.disk.0.remove(&format!("{wants}/t3@a.service"));
     assert_eq!(
         world.enable("/root/t6.service"),
         ["+ E/t6.service -> /root/t6.service", "+ E/multi-user.target.wants/t6.service -> /root/t6.service",]

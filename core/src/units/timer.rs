@@ -580,4 +580,12 @@ mod tests {
         let id = w.e.ensure(&known_name("b.timer"));
         assert!(loaded(&mut w.e, id).is_err());
     }
+
+    #[test]
+    fn only_a_persistent_timer_has_something_to_clean() {
+        let (mut w, id, _) = world(&["OnCalendar=daily", "Persistent=yes"]);
+        assert_eq!(w.e.unit(id).cleanable(), 2);
+        let other = w.unit("b.timer", &["OnCalendar=daily"]);
+        assert_eq!(w.e.unit(other).cleanable(), 0);
+    }
 }

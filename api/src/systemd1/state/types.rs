@@ -12,7 +12,7 @@ use runstead_core::units::mount::Mounted;
 use runstead_core::units::service::config::{NotifyAccess, notify_access as access};
 use runstead_core::units::service::{Service, next_delay, watchdog_limit};
 use runstead_core::units::socket::Socket;
-use runstead_core::units::timer::Timer;
+use runstead_core::units::timer::{Timer, TimerState};
 use runstead_core::units::{LoadState, UnitKind};
 use runstead_wire::dbus::Writer;
 use std::rc::Rc;
@@ -62,8 +62,8 @@ pub fn write(c: &Context<'_>, which: P, w: &mut Writer) {
         P::ExecMainStartTimestampMonotonic => monotonic(w, at(c, |s| s.main_status.start)),
         P::ExecMainExitTimestamp => realtime(w, at(c, |s| s.main_status.end)),
         P::ExecMainExitTimestampMonotonic => monotonic(w, at(c, |s| s.main_status.end)),
-        P::ExecMainHandoffTimestamp => realtime(w, at(c, |s| s.main_status.start)),
-        P::ExecMainHandoffTimestampMonotonic => monotonic(w, at(c, |s| s.main_status.start)),
+        P::ExecMainHandoffTimestamp => realtime(w, at(c, |s| s.main_status.handoff())),
+        P::ExecMainHandoffTimestampMonotonic => monotonic(w, at(c, |s| s.main_status.handoff())),
         P::NotifyAccess => {
             w.str(notify_access(c));
         }
@@ -96,10 +96,10 @@ fn without_main(c: &Context<'_>, which: P, w: &mut Writer) {
         }
         P::TriggeredUnit => triggered(c, w),
         P::NextElapseUSecRealtime => {
-            w.u64(timer(c).map_or(0, |timer| timer.next_realtime));
+            w.u64(next_elapse(c, |timer| timer.next_realtime));
         }
         P::NextElapseUSecMonotonic => {
-            w.u64(timer(c).map_or(0, |timer| timer.next_monotonic));
+            w.u64(next_elapse(c, |timer| timer.next_monotonic));
         }
         P::LastTriggerUSec => realtime(w, last(c)),
         P::LastTriggerUSecMonotonic => monotonic(w, last(c)),
@@ -215,6 +215,11 @@ pub(super) fn timer<'a>(context: &Context<'a>) -> Option<&'a Timer> {
         UnitKind::Timer(timer) => Some(timer),
         _ => None,
     }
+}
+
+/// When a timer elapses next: never unless it waits, 0 when it waits for the other clock.
+fn next_elapse(context: &Context<'_>, of: fn(&Timer) -> u64) -> u64 {
+    timer(context).filter(|timer| timer.state == TimerState::Waiting).map_or(u64::MAX, of)
 }
 
 fn last(context: &Context<'_>) -> Stamp {

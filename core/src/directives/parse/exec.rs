@@ -51,7 +51,8 @@ const ARCHITECTURES: [&str; 20] = [
 ];
 
 pub(super) fn parse(context: &mut Context<'_, '_>, text: &str) -> Result<Outcome, Problem> {
-    if text.is_empty() {
+    // An empty list of capabilities is a set, too: that of none.
+    if text.is_empty() && !matches!(context.row.kind, Kind::Capabilities) {
         return Ok(Outcome::Reset);
     }
     match context.row.kind {

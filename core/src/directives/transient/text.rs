@@ -161,9 +161,9 @@ fn number(row: &Row, value: &PropertyValue) -> Option<String> {
     })
 }
 
-/// Bits without a name are kept by naming what is missing.
+/// Bits without a name are kept by naming what is missing. No capability at all is the empty assignment.
 fn capabilities(set: u64) -> String {
-    if set & !capability::ALL != 0 || set == 0 {
+    if set & !capability::ALL != 0 {
         return format!("~{}", capability::format_set(!set & capability::ALL));
     }
     capability::format_set(set)

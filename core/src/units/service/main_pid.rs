@@ -162,7 +162,7 @@ pub(super) fn set_main(e: &mut Engine, id: UnitId, pid: Pid, alien: bool) {
     s.main_known = true;
     s.populated = true;
     if s.main_status.pid != pid {
-        s.main_status = ExecStatus::begin(pid, now);
+        s.main_status = ExecStatus::adopt(pid, now);
     }
     if alien {
         let text = format!(

@@ -214,12 +214,25 @@ pub struct ExecStatus {
     pub end: Stamp,
     /// How it ended.
     pub exit: Option<Exit>,
+    /// We did not start it: a daemon's own child, which it told us of.
+    #[serde(default)]
+    pub adopted: bool,
 }
 
 impl ExecStatus {
     /// A process that begins now.
     pub fn begin(pid: Pid, at: Stamp) -> ExecStatus {
-        ExecStatus { pid, start: at, end: Stamp::default(), exit: None }
+        ExecStatus { pid, start: at, end: Stamp::default(), exit: None, adopted: false }
+    }
+
+    /// A process that somebody else started, seen first now.
+    pub fn adopt(pid: Pid, at: Stamp) -> ExecStatus {
+        ExecStatus { adopted: true, ..ExecStatus::begin(pid, at) }
+    }
+
+    /// When its program took over; unset for what we did not start.
+    pub fn handoff(&self) -> Stamp {
+        if self.adopted { Stamp::default() } else { self.start }
     }
 
     /// `si_code` (`CLD_EXITED` 1, `CLD_KILLED` 2, `CLD_DUMPED` 3), 0 while it runs.

@@ -123,6 +123,20 @@ fn forking_ends_its_start_with_its_parent() {
     w.answers.push_back(Ok(found));
     w.done(id, "/a");
     assert_eq!((w.sub(id), w.machine::<Service>(id).main_pid()), ("running", 77));
+    let status = w.machine::<Service>(id).main_status;
+    assert!(status.start.is_set() && !status.handoff().is_set(), "nobody saw when its program took over");
+}
+
+#[test]
+fn nobody_notes_signs_of_life_that_nobody_waits_for() {
+    let (mut w, id) = started(&["Type=notify", "NotifyAccess=main", "ExecStart=/a"]);
+    tell(&mut w, id, "/a", |n| n.ready = true);
+    tell(&mut w, id, "/a", |n| n.watchdog = true);
+    assert_eq!(w.sub(id), "running");
+    assert!(!w.machine::<Service>(id).watchdog_stamp.is_set());
+    assert!(w.machine::<Service>(id).main_status.handoff().is_set());
+    tell(&mut w, id, "/a", |n| n.watchdog_usec = Some(5_000_000));
+    assert!(w.machine::<Service>(id).watchdog_stamp.is_set());
 }
 
 #[test]

@@ -127,10 +127,12 @@ pub fn watchdog_limit(e: &Engine, id: UnitId) -> Option<Usec> {
     (limit != 0 && limit != NEVER).then_some(limit)
 }
 
-/// The service is alive.
+/// The service is alive. Where nobody watches, nobody notes when.
 pub(super) fn reset_watchdog(e: &mut Engine, id: UnitId) {
-    let now = e.now();
-    service_mut(e, id).watchdog_stamp = now.into();
+    if watchdog_limit(e, id).is_some() {
+        let now = e.now();
+        service_mut(e, id).watchdog_stamp = now.into();
+    }
     arm_watchdog(e, id);
 }
 
