@@ -6,6 +6,7 @@
 
 pub mod compare;
 pub mod console;
+pub mod layer;
 pub mod machine;
 pub mod proof;
 pub mod root;
