@@ -19,8 +19,8 @@ mod timers;
 mod transient;
 mod units;
 
-use runstead_compat::machine::{Machine, Options, UnderTest};
 use runstead_compat::layer;
+use runstead_compat::machine::{Machine, Options, UnderTest};
 use runstead_compat::root::{self, Distribution};
 use runstead_compat::scenario::{Outcome, Planned, Scenario};
 use std::process::ExitCode;

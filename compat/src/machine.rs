@@ -377,7 +377,8 @@ fn start(options: &Options, directory: &Path, cgroup: &Path) -> Result<(Child, C
     let again = || terminal.try_clone().map_err(Error::on("duplicate", &console.terminal));
     let propagation = if options.shared_mounts { "shared" } else { "private" };
     let join = r#"echo 0 >"$1/cgroup.procs"; shift; exec "$@""#;
-    let lower: Vec<&OsStr> = options.layers.iter().chain([&options.root]).map(|tree| tree.as_os_str()).collect();
+    let lower: Vec<&OsStr> =
+        options.layers.iter().chain([&options.root]).map(|tree| tree.as_os_str()).collect();
     let outer = Command::new("sh")
         .args(["-c", join, "boot"])
         .arg(cgroup)

@@ -47,9 +47,7 @@ impl Authority {
     fn has_room(&self, sender: &str, bytes: usize) -> bool {
         let of_sender = self.asked.values().filter(|asked| asked.caller.sender == sender).count();
         let held: usize = self.asked.values().map(|asked| asked.message.body().len()).sum();
-        self.asked.len() < MAX_ASKED
-            && of_sender < MAX_OF_SENDER
-            && held.saturating_add(bytes) <= MAX_BYTES
+        self.asked.len() < MAX_ASKED && of_sender < MAX_OF_SENDER && held.saturating_add(bytes) <= MAX_BYTES
     }
 
     /// Whether a call that waits brought this descriptor.
@@ -107,10 +105,15 @@ impl Shell {
         let interactive = message.flags & ALLOW_INTERACTIVE_AUTHORIZATION != 0;
         let serial = question.call(&caller.sender, interactive).and_then(|call| self.send(BUS, &call));
         let serial = serial.ok_or_else(|| {
-            Error::new("org.freedesktop.DBus.Error.AccessDenied", "polkit cannot be asked over the system bus")
+            Error::new(
+                "org.freedesktop.DBus.Error.AccessDenied",
+                "polkit cannot be asked over the system bus",
+            )
         })?;
         let until = Instant::now() + PATIENCE;
-        self.authority.asked.insert(serial, Asked { message: message.clone(), caller: caller.clone(), until });
+        self.authority
+            .asked
+            .insert(serial, Asked { message: message.clone(), caller: caller.clone(), until });
         Ok(())
     }
 

@@ -270,9 +270,9 @@ impl Shell {
     /// The unit of a request that has to be in memory before polkit is asked: its rules know units by their own names.
     fn unit_to_judge(&self, request: &Request) -> Option<UnitName> {
         match request {
-            Request::Enqueue { unit, .. } | Request::SetProperties { unit, .. } | Request::Ref(unit, true) => {
-                Some(unit.clone()).filter(|unit| self.unit_id(unit).is_none())
-            }
+            Request::Enqueue { unit, .. }
+            | Request::SetProperties { unit, .. }
+            | Request::Ref(unit, true) => Some(unit.clone()).filter(|unit| self.unit_id(unit).is_none()),
             _ => None,
         }
     }

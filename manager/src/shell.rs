@@ -223,7 +223,10 @@ impl Shell {
         let answers = self.bus.owes_answers().filter(|_| self.reexec);
         let generators = self.generators.as_ref().map(runstead_os::generators::Running::time_left);
         let polkit = self.authority.next_look();
-        [self.bus.retry_in(), generators, self.clients.next_look(), answers, polkit].into_iter().flatten().min()
+        [self.bus.retry_in(), generators, self.clients.next_look(), answers, polkit]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether nothing is under way that the next image would not know of. Generators of a reload end, or are ended; a chain in

@@ -179,18 +179,15 @@ impl Verdict {
 
     /// Nobody answered in time.
     pub fn timed_out() -> Verdict {
-        Verdict::Refused(
-            "org.freedesktop.DBus.Error.NoReply".to_owned(),
-            "Method call timed out".to_owned(),
-        )
+        Verdict::Refused("org.freedesktop.DBus.Error.NoReply".to_owned(), "Method call timed out".to_owned())
     }
 
     /// Where there is no polkit only root may.
     fn failed(name: &str, text: &str) -> Verdict {
         match name {
-            "org.freedesktop.DBus.Error.ServiceUnknown" | "org.freedesktop.DBus.Error.NameHasNoOwner" | "" => {
-                Verdict::denied()
-            }
+            "org.freedesktop.DBus.Error.ServiceUnknown"
+            | "org.freedesktop.DBus.Error.NameHasNoOwner"
+            | "" => Verdict::denied(),
             _ => Verdict::Refused(name.to_owned(), text.to_owned()),
         }
     }
