@@ -3,6 +3,7 @@
 //! `RUNSTEAD_UNDER_TEST` chooses the PID 1. Needs root. With `--sabotage` each scenario must fail
 //! with the behaviour it names switched off. With `--reexec` the manager executes itself all the time meanwhile.
 
+mod authority;
 mod descriptors;
 mod dropins;
 mod exec;
@@ -18,8 +19,9 @@ mod timers;
 mod transient;
 mod units;
 
+use runstead_compat::layer;
 use runstead_compat::machine::{Machine, Options, UnderTest};
-use runstead_compat::root;
+use runstead_compat::root::{self, Distribution};
 use runstead_compat::scenario::{Outcome, Planned, Scenario};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -41,6 +43,7 @@ const TOPICS: &[&[Scenario]] = &[
     jobs::ALL,
     exec::ALL,
     units::ALL,
+    authority::ALL,
 ];
 const BOOT_LIMIT: Duration = Duration::from_secs(90);
 
@@ -158,6 +161,9 @@ fn reexecute(machine: &Machine, done: &AtomicBool) {
 fn run_alone(plan: &Planned, base: &Options) -> Outcome {
     let mut options = base.clone();
     options.files.extend(plan.entries());
+    if !plan.scenario.packages.is_empty() {
+        options.layers.push(layer::with(Distribution::from_env()?, plan.scenario.packages)?);
+    }
     let mut machine = Machine::boot(&options)?;
     machine.wait_running(BOOT_LIMIT)?;
     plan.run(&machine)

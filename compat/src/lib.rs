@@ -7,6 +7,7 @@
 pub mod archives;
 pub mod compare;
 pub mod console;
+pub mod layer;
 pub mod machine;
 pub mod proof;
 pub mod root;

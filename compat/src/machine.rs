@@ -8,6 +8,7 @@
 use crate::console::Console;
 use crate::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -26,7 +27,7 @@ const OUR_PLACE: &str = "/usr/lib/runstead/runstead";
 const REFERENCE_PLACE: &str = "/lib/systemd/systemd";
 
 /// Runs in the new namespaces, makes the root ready as a container manager does, and becomes PID 1.
-/// Arguments: root, staged files, terminal, dropped capabilities, mount propagation, then PID 1's environment, `--`, its words.
+/// Arguments: root (trees of an overlay, the uppermost first), staged files, terminal, dropped capabilities, mount propagation, then PID 1's environment, `--`, its words.
 const PREPARE: &str = r#"
 set -e
 root=$1 staged=$2 terminal=$3 dropped=$4 propagation=$5; shift 5
@@ -117,6 +118,8 @@ pub struct Options {
     pub under_test: UnderTest,
     /// The tree of the distribution; only read.
     pub root: PathBuf,
+    /// What is installed on top of it: trees of [`crate::layer`]; only read.
+    pub layers: Vec<PathBuf>,
     /// Extra entries, dropped into the overlay before the boot (absolute paths inside the machine).
     pub files: Vec<(String, Entry)>,
     /// Extra `KEY=VALUE` for PID 1's environment.
@@ -135,7 +138,7 @@ impl Options {
     pub fn new(under_test: UnderTest, root: impl Into<PathBuf>) -> Options {
         let root = root.into();
         let (files, env, before, args) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Options { under_test, root, files, env, shared_mounts: false, before, args }
+        Options { under_test, root, layers: Vec::new(), files, env, shared_mounts: false, before, args }
     }
 }
 
@@ -374,13 +377,15 @@ fn start(options: &Options, directory: &Path, cgroup: &Path) -> Result<(Child, C
     let again = || terminal.try_clone().map_err(Error::on("duplicate", &console.terminal));
     let propagation = if options.shared_mounts { "shared" } else { "private" };
     let join = r#"echo 0 >"$1/cgroup.procs"; shift; exec "$@""#;
+    let lower: Vec<&OsStr> =
+        options.layers.iter().chain([&options.root]).map(|tree| tree.as_os_str()).collect();
     let outer = Command::new("sh")
         .args(["-c", join, "boot"])
         .arg(cgroup)
         .args(["setpriv", "--pdeathsig", "KILL", "setsid"])
         .args(["unshare", "-m", "-p", "-C", "-u", "-i", "-n", "--fork", "--kill-child"])
         .args(["bash", "-c", PREPARE, "prepare"])
-        .arg(&options.root)
+        .arg(lower.join(OsStr::new(":")))
         .arg(directory)
         .args([console.terminal.as_str(), DROPPED, propagation])
         .args(&environment)

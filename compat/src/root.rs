@@ -27,7 +27,7 @@ impl Distribution {
     }
 
     /// Names the root in the cache; changes with [`PACKAGES`], so that a stale root is never used.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Distribution::Debian12 => "debian12-2",
             Distribution::Debian13 => "debian13-2",
@@ -97,7 +97,7 @@ const HOST_PROGRAMS: &[(&str, &str)] = &[
 ];
 
 /// Mirrors have bad moments.
-const RETRIES: &str = "-oAcquire::Retries=5";
+pub(crate) const RETRIES: &str = "-oAcquire::Retries=5";
 
 /// Where roots are cached: `RUNSTEAD_ROOTS`, else `/var/tmp/runstead/roots`.
 pub fn cache() -> PathBuf {

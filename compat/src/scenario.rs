@@ -25,6 +25,8 @@ pub struct Scenario {
     pub sabotage: (&'static str, &'static str),
     /// Whether it needs a machine of its own.
     pub own_machine: bool,
+    /// Packages that the root does not have; for a scenario with a machine of its own.
+    pub packages: &'static [&'static str],
 }
 
 impl Scenario {
@@ -35,13 +37,19 @@ impl Scenario {
         sabotage: (&'static str, &'static str),
         run: fn(&Case) -> Outcome,
     ) -> Scenario {
-        Scenario { name, files, run, sabotage, own_machine: false }
+        Scenario { name, files, run, sabotage, own_machine: false, packages: &[] }
     }
 
     /// The same in a machine of its own.
     #[must_use]
     pub const fn alone(self) -> Scenario {
         Scenario { own_machine: true, ..self }
+    }
+
+    /// The same in a machine of its own, with packages that the root does not have.
+    #[must_use]
+    pub const fn with_packages(self, packages: &'static [&'static str]) -> Scenario {
+        Scenario { own_machine: true, packages, ..self }
     }
 }
 

@@ -149,6 +149,7 @@ impl Shell {
 
     /// The connection broke: names of services are not known any more, and we try again.
     pub(crate) fn bus_lost(&mut self) {
+        self.forget_questions();
         let address = std::mem::take(&mut self.bus.address);
         let wanted = self.bus.wanted;
         self.bus = SystemBus { address, wanted, ..SystemBus::default() };
@@ -167,6 +168,9 @@ impl Shell {
 
     /// An answer came.
     pub(crate) fn bus_reply(&mut self, message: &Message) {
+        if self.authority_answered(message) {
+            return;
+        }
         let Some(question) = message.reply_serial().and_then(|serial| self.bus.questions.remove(&serial))
         else {
             return;
@@ -294,6 +298,7 @@ impl Shell {
         if name.starts_with(':') {
             if new.is_empty() {
                 self.bus.subscribers.remove(name);
+                self.forget_questions_of(name);
                 if let Some(caller) = self.bus.senders.remove(name) {
                     self.pending.push_back(Event::CallerGone(caller.connection));
                 }
@@ -335,7 +340,7 @@ impl Shell {
     pub(crate) fn bus_call(&mut self, message: &Message) {
         let Some(sender) = message.sender().map(str::to_owned) else { return };
         if let Some(caller) = self.bus.senders.get(&sender).cloned() {
-            self.dispatch(BUS, message, caller, true);
+            self.dispatch(BUS, message, caller);
             return;
         }
         if self.bus.held.values().map(Vec::len).sum::<usize>() >= MAX_HELD {
@@ -376,7 +381,7 @@ impl Shell {
         }
         self.bus.senders.insert(sender.to_owned(), caller.clone());
         for message in held {
-            self.dispatch(BUS, &message, caller.clone(), true);
+            self.dispatch(BUS, &message, caller.clone());
             self.close_unclaimed(&message);
         }
     }

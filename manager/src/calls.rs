@@ -2,6 +2,7 @@
 use crate::clients::{BUS, PeerId};
 use crate::shell::Shell;
 use runstead_api::systemd1::action::{Action, Operation, Read, Shape};
+use runstead_api::systemd1::authority::Access;
 use runstead_api::systemd1::errors::Error;
 use runstead_api::systemd1::route::{self, Call, Target};
 use runstead_api::systemd1::{answer, introspect, manager_properties, objects};
@@ -30,10 +31,19 @@ pub(crate) struct Pending {
 pub(crate) enum Wanted {
     /// It becomes the reply.
     Reply(Shape),
-    /// The unit was loaded for the call: now do the call.
-    Again,
+    /// The unit was loaded for the call: now do the call, which polkit may have allowed already.
+    Again { allowed: bool },
     /// Nobody waits.
     Nothing,
+}
+
+/// How a call is done.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    /// A unit that is not in memory may be loaded for it.
+    load: bool,
+    /// polkit allowed it.
+    allowed: bool,
 }
 
 /// All of them.
@@ -69,13 +79,22 @@ impl Shell {
             self.bus_call(message);
         } else {
             let caller = self.private_caller(peer);
-            self.dispatch(peer, message, caller, true);
+            self.dispatch(peer, message, caller);
         }
     }
 
-    /// Do a call of a known caller. `load`: a unit that is not loaded may be loaded for it.
-    pub(crate) fn dispatch(&mut self, peer: PeerId, message: &Message, caller: Caller, load: bool) {
-        match self.try_dispatch(peer, message, &caller, load) {
+    /// Do a call of a known caller.
+    pub(crate) fn dispatch(&mut self, peer: PeerId, message: &Message, caller: Caller) {
+        self.dispatch_as(peer, message, caller, Standing { load: true, allowed: false });
+    }
+
+    /// Do a call over the bus that polkit allowed.
+    pub(crate) fn dispatch_allowed(&mut self, message: &Message, caller: Caller) {
+        self.dispatch_as(BUS, message, caller, Standing { load: true, allowed: true });
+    }
+
+    fn dispatch_as(&mut self, peer: PeerId, message: &Message, caller: Caller, standing: Standing) {
+        match self.try_dispatch(peer, message, &caller, standing) {
             Ok(Some(reply)) => self.reply(peer, message, reply),
             Ok(None) => {}
             Err(error) => self.reply(peer, message, Message::error(message, error.name, &error.message)),
@@ -87,31 +106,33 @@ impl Shell {
         peer: PeerId,
         message: &Message,
         caller: &Caller,
-        load: bool,
+        standing: Standing,
     ) -> Result<Option<Message>, Error> {
+        let Standing { load, allowed } = standing;
+        let again = Wanted::Again { allowed };
         let (target, call) = route::route(message)?;
         let unit = match self.unit_target(&target, caller)? {
             Some(unit) if self.unit_id(&unit).is_none() && needs_loaded(&call) => {
                 if !load {
                     return Err(Error::unknown_object(message.path().unwrap_or("/")));
                 }
-                self.request(peer, message, caller, Request::LoadUnit(unit), Wanted::Again)?;
+                self.request(peer, message, caller, Request::LoadUnit(unit), again)?;
                 return Ok(None);
             }
             unit => unit,
         };
         if let Call::Action(Action::Read(Read::ListUnitsByNames(names))) = &call
             && load
-            && self.load_names(peer, message, caller, names)?
+            && self.load_names(peer, message, caller, names, again)?
         {
             return Ok(None);
         }
         match call {
-            Call::Action(action) => self.act(peer, message, caller, action),
+            Call::Action(action) => self.act(peer, message, caller, action, standing),
             Call::UnitMethod => match unit {
                 Some(unit) => {
                     let action = route::unit_method(&unit, message)?;
-                    self.act(peer, message, caller, action)
+                    self.act(peer, message, caller, action, standing)
                 }
                 None => Err(Error::unknown_object(message.path().unwrap_or("/"))),
             },
@@ -131,6 +152,7 @@ impl Shell {
         message: &Message,
         caller: &Caller,
         names: &[String],
+        again: Wanted,
     ) -> Result<bool, Error> {
         let names = names.iter().filter_map(|name| UnitName::parse(name).ok());
         let mut missing: Vec<UnitName> = names.filter(|name| self.unit_id(name).is_none()).collect();
@@ -138,7 +160,7 @@ impl Shell {
         for name in missing {
             self.request(peer, message, caller, Request::LoadUnit(name), Wanted::Nothing)?;
         }
-        self.request(peer, message, caller, Request::LoadUnit(last), Wanted::Again)?;
+        self.request(peer, message, caller, Request::LoadUnit(last), again)?;
         Ok(true)
     }
 
@@ -206,23 +228,78 @@ impl Shell {
         message: &Message,
         caller: &Caller,
         action: Action,
+        standing: Standing,
     ) -> Result<Option<Message>, Error> {
+        let Standing { load, allowed } = standing;
         match action {
             Action::Read(read) => self.read_action(message, caller, &read).map(Some),
             Action::Engine(request, shape) => {
-                let request = self.with_pids(self.with_own_unit(request, caller)?);
-                if !matches!(request, Request::LoadUnit(_)) && !self.is_allowed_to_attach(&request, caller) {
-                    require_root(caller)?;
+                let request = self.with_own_unit(request, caller)?;
+                if let Some(failure) = self.engine.refuses(caller, &request) {
+                    return Err(Error::from(&failure));
                 }
+                if require_root(caller).is_err() && !self.is_allowed_to_attach(&request, caller) {
+                    if load && let Some(unit) = self.unit_to_judge(&request) {
+                        self.request(
+                            peer,
+                            message,
+                            caller,
+                            Request::LoadUnit(unit),
+                            Wanted::Again { allowed },
+                        )?;
+                        return Ok(None);
+                    }
+                    let access = Access::to_request(&request, |name| self.primary_name(name));
+                    if !self.may(peer, message, caller, access, allowed)? {
+                        return Ok(None);
+                    }
+                }
+                let request = self.with_pids(request);
                 self.request(peer, message, caller, request, Wanted::Reply(shape))?;
                 Ok(None)
             }
             Action::Shell(operation) => {
-                if !answer::is_harmless(&operation) {
-                    require_root(caller)?;
+                if !self.may(peer, message, caller, Access::to_operation(&operation), allowed)? {
+                    return Ok(None);
                 }
                 self.operate(peer, message, caller, operation)
             }
+        }
+    }
+
+    /// The unit of a request that has to be in memory before polkit is asked: its rules know units by their own names.
+    fn unit_to_judge(&self, request: &Request) -> Option<UnitName> {
+        match request {
+            Request::Enqueue { unit, .. }
+            | Request::SetProperties { unit, .. }
+            | Request::Ref(unit, true) => Some(unit.clone()).filter(|unit| self.unit_id(unit).is_none()),
+            _ => None,
+        }
+    }
+
+    fn primary_name(&self, name: &UnitName) -> UnitName {
+        self.engine.find_unit(name).map_or_else(|| name.clone(), |unit| unit.name.clone())
+    }
+
+    /// Whether a call may be done now. When polkit has to be asked it is done later, or refused.
+    fn may(
+        &mut self,
+        peer: PeerId,
+        message: &Message,
+        caller: &Caller,
+        access: Access,
+        allowed: bool,
+    ) -> Result<bool, Error> {
+        match access {
+            Access::Everybody => Ok(true),
+            // Users' managers have no actions of their own.
+            Access::Ask(question) if peer == BUS && !self.options.user && require_root(caller).is_err() => {
+                if !allowed {
+                    self.ask_authority(message, caller, &question)?;
+                }
+                Ok(allowed)
+            }
+            Access::Ask(_) | Access::Root => require_root(caller).map(|()| true),
         }
     }
 
@@ -322,8 +399,8 @@ impl Shell {
         let Pending { peer, message, what, caller } = pending;
         let reply = match (what, result) {
             (Wanted::Nothing, _) => return,
-            (Wanted::Again, Ok(_)) => {
-                self.dispatch(peer, &message, caller, false);
+            (Wanted::Again { allowed }, Ok(_)) => {
+                self.dispatch_as(peer, &message, caller, Standing { load: false, allowed });
                 return self.close_unclaimed(&message);
             }
             (Wanted::Reply(shape), Ok(response)) => {
@@ -442,7 +519,7 @@ fn needs_loaded(call: &Call) -> bool {
     matches!(call, Call::Get { .. } | Call::GetAll { .. } | Call::UnitMethod | Call::Introspect)
 }
 
-/// Only root, and for a user manager its own user, may change anything (polkit is asked by `bus` before).
+/// Only root, and for a user manager its own user, may do what nobody can be allowed.
 fn require_root(caller: &Caller) -> Result<(), Error> {
     if caller.uid == 0 || caller.uid == rustix::process::geteuid().as_raw() {
         return Ok(());

@@ -253,7 +253,7 @@ impl Shell {
                 if let Some(fd) = self.fds.get(id) {
                     self.persist.keep_fd(id, fd);
                 }
-            } else if !self.is_claimed(id) && !self.bus.holds_fd(id) {
+            } else if !self.is_claimed(id) && !self.bus.holds_fd(id) && !self.authority.holds_fd(id) {
                 self.close_fd(id);
             }
         }

@@ -21,6 +21,7 @@
 //! | `persist`, `recovery` | the state log and re-execution; what crashes teach |
 //! | `minimal` | what the manager still does while it crashes in a loop |
 mod announce;
+mod authority;
 mod bus;
 mod calls;
 mod chain;

@@ -8,6 +8,7 @@
 //! | `crashes` | when the manager crashed, over what, what it leaves alone since (`recovery`) |
 //! | `exit/PID` | how a child ended that was reaped in minimal mode |
 //! | `shell` | log level, status output, environment, subscribers |
+//! | `polkit` | calls that wait for its answer (planned re-execution only) |
 //! | `peer/ID` | a connection with its buffers (planned re-execution only) |
 use crate::clients::{Peer, PeerId};
 use crate::recovery::Marker;
@@ -23,6 +24,8 @@ use runstead_wire::dbus::{Connection, ConnectionState};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+
+const POLKIT_KEY: &str = "polkit";
 
 /// The log and what goes with it.
 #[derive(Debug)]
@@ -80,6 +83,8 @@ pub(crate) struct Inherited {
     pub shell: ShellRecord,
     /// Connections.
     pub peers: Vec<(PeerId, Peer)>,
+    /// Calls that wait for polkit.
+    pub asked: Vec<crate::authority::AskedRecord>,
     /// The socket for clients, and that for notifications.
     pub sockets: BTreeMap<String, OwnedFd>,
     /// What chains had made by then.
@@ -258,6 +263,9 @@ impl Shell {
                 self.persist.put(&peer_key(*id), &bytes);
             }
         }
+        if let Ok(bytes) = serde_json::to_vec(&self.authority.records()) {
+            self.persist.put(POLKIT_KEY, &bytes);
+        }
         let error = reexec::execute("reexec");
         // Still here: the image could not be executed. Go on with the old one.
         self.complain(2, &format!("cannot execute the manager again: {error}"));
@@ -270,6 +278,7 @@ impl Shell {
         for id in ids {
             self.persist.remove(&peer_key(id));
         }
+        self.persist.remove(POLKIT_KEY);
     }
 }
 
@@ -312,6 +321,7 @@ impl Inherited {
                     }
                 }
                 _ if key == crate::recovery::KEY => {}
+                _ if key == POLKIT_KEY => found.asked = serde_json::from_slice(bytes).unwrap_or_default(),
                 _ if key == "shell" => found.shell = serde_json::from_slice(bytes).unwrap_or_default(),
                 _ => found.engine.push((key.to_owned(), bytes.to_vec())),
             }

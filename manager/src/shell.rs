@@ -65,6 +65,7 @@ pub(crate) struct Shell {
     pub fds: FdTable,
     pub clients: Clients,
     pub bus: SystemBus,
+    pub authority: crate::authority::Authority,
     pub notify: OwnedFd,
     pub signals: Signals,
     pub timers: Vec<Timer>,
@@ -140,6 +141,7 @@ impl Shell {
             self.connect_bus();
             self.watch_generators();
             self.drop_silent_peers();
+            self.refuse_late_questions();
             for source in &ready {
                 self.handle(source);
                 self.run_pending();
@@ -229,7 +231,11 @@ impl Shell {
         }
         let answers = self.bus.owes_answers().filter(|_| self.reexec);
         let generators = self.generators.as_ref().map(runstead_os::generators::Running::time_left);
-        [self.bus.retry_in(), generators, self.clients.next_look(), answers].into_iter().flatten().min()
+        let polkit = self.authority.next_look();
+        [self.bus.retry_in(), generators, self.clients.next_look(), answers, polkit]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether nothing is under way that the next image would not know of. Generators of a reload end, or are ended; a chain in

@@ -361,6 +361,7 @@ fn assemble(
         fds: FdTable::default(),
         clients: Clients::new(Some(private), identity::random_id()?),
         bus: SystemBus::new(bus_address(&options, &run)),
+        authority: crate::authority::Authority::default(),
         notify,
         signals: Signals::open()?,
         timers: Clock::ALL.iter().map(|clock| Timer::new(*clock)).collect::<Result<_, _>>()?,
@@ -637,6 +638,9 @@ impl Shell {
         self.forget_peers();
         let connected = self.clients.peers.contains_key(&crate::clients::BUS);
         self.bus.restore(&inherited.shell, connected);
+        if connected {
+            self.authority.restore(inherited.asked);
+        }
         self.clients.resume_after(inherited.shell.connections);
         self.calls.resume_after(inherited.shell.calls);
         self.inherited =

@@ -4,6 +4,7 @@ use super::errors::Error;
 use super::transient;
 use runstead_core::engine::effect::{Exit, JobId, JobMode, JobType, Request};
 use runstead_core::names::UnitName;
+use runstead_core::values::environment;
 use runstead_wire::dbus::Reader;
 
 type Decoded = Result<Action, Error>;
@@ -255,11 +256,11 @@ fn manager_self(member: &str, body: &mut Reader<'_>) -> Decoded {
         "ResetFailed" => Request::ResetFailed(None),
         "ClearJobs" => Request::ClearJobs,
         "CancelJob" => Request::CancelJob(JobId(body.u32()?)),
-        "SetEnvironment" => Request::Environment(shared(body)?, Vec::new()),
-        "UnsetEnvironment" => Request::Environment(Vec::new(), shared(body)?),
+        "SetEnvironment" => Request::Environment(assignments(body)?, Vec::new()),
+        "UnsetEnvironment" => Request::Environment(Vec::new(), variables(body)?),
         "UnsetAndSetEnvironment" => {
-            let drop = shared(body)?;
-            Request::Environment(shared(body)?, drop)
+            let drop = variables(body)?;
+            Request::Environment(assignments(body)?, drop)
         }
         _ => return manager_shell(member, body),
     };
@@ -386,8 +387,23 @@ fn texts(body: &mut Reader<'_>) -> Result<Vec<String>, Error> {
     Ok(body.strings()?.into_iter().map(str::to_owned).collect())
 }
 
-fn shared(body: &mut Reader<'_>) -> Result<Vec<std::rc::Rc<str>>, Error> {
-    Ok(body.strings()?.into_iter().map(Into::into).collect())
+/// `NAME=value` each.
+fn assignments(body: &mut Reader<'_>) -> Result<Vec<std::rc::Rc<str>>, Error> {
+    let words = body.strings()?;
+    if words.iter().any(|word| environment::parse_assignment(word).is_err()) {
+        return Err(Error::invalid_args("Invalid environment assignments"));
+    }
+    Ok(words.into_iter().map(Into::into).collect())
+}
+
+/// `NAME` or `NAME=value` each.
+fn variables(body: &mut Reader<'_>) -> Result<Vec<std::rc::Rc<str>>, Error> {
+    let words = body.strings()?;
+    let good = |word: &&str| environment::is_valid_name(word) || environment::parse_assignment(word).is_ok();
+    if !words.iter().all(|word| good(&&**word)) {
+        return Err(Error::invalid_args("Invalid environment variable names or assignments"));
+    }
+    Ok(words.into_iter().map(Into::into).collect())
 }
 
 fn runtime_flag(body: &mut Reader<'_>) -> Result<InstallFlags, Error> {

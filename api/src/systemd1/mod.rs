@@ -14,11 +14,13 @@
 //! | `log_control` | the second object: log level and target |
 //! | `facts` | what the kernel and the shell know |
 //! | `introspect`, `signals` | the same tables as XML and as `PropertiesChanged` |
+//! | `authority` | who may do what, and what polkit is asked |
 //! | `value` | values between the wire and the directives |
 //! | `errors` | error names |
 pub mod abilities;
 pub mod action;
 pub mod answer;
+pub mod authority;
 pub mod decode;
 pub mod errors;
 pub mod facts;

@@ -13,6 +13,7 @@
 //! | `cgroup` | control groups |
 //! | `handle`, `drain` | events to machines; the queues that follow |
 //! | `state` | what follows from a unit's change of state |
+//! | `refusals` | what is wrong with a request whoever makes it |
 //! | `requests` | what clients ask |
 //! | `actions` | emergency actions, end of start-up |
 //! | `record` | state records, for the state log and re-execution |
@@ -30,6 +31,7 @@ mod owned;
 mod policy;
 mod read;
 pub mod record;
+mod refusals;
 mod requests;
 mod services;
 mod state;

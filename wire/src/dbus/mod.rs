@@ -24,6 +24,6 @@ pub use conn::{Connection, ConnectionState, Limits, Phase};
 pub use error::{AuthFault, Error, Result, SignatureFault};
 pub use marshal::{Body, Writer};
 pub use matchrule::MatchRule;
-pub use message::{Kind, Message};
+pub use message::{ALLOW_INTERACTIVE_AUTHORIZATION, Kind, Message};
 pub use unmarshal::{Endian, Reader};
 pub use value::Value;

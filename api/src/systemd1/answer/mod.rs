@@ -13,7 +13,7 @@ pub use super::jobs::{job_properties, job_property};
 pub use dump::dump;
 pub use units::{unit_by_pidfd, unit_of_pid};
 
-use super::action::{Operation, Read, Shape, UnitFiles};
+use super::action::{Operation, Read, Shape};
 use super::errors::Error;
 use super::facts::Facts;
 use super::jobs;
@@ -149,23 +149,4 @@ pub fn dynamic_user_list(engine: &Engine) -> Vec<(String, u32)> {
     users.sort();
     users.dedup();
     users
-}
-
-/// Whether everybody may ask for it.
-pub fn is_harmless(operation: &Operation) -> bool {
-    match operation {
-        Operation::Subscribe
-        | Operation::Unsubscribe
-        | Operation::DynamicUserByName(_)
-        | Operation::DynamicUserByUid(_)
-        | Operation::DynamicUsers => true,
-        Operation::UnitFiles(files) => matches!(
-            files,
-            UnitFiles::GetDefault
-                | UnitFiles::GetState { .. }
-                | UnitFiles::GetLinks { .. }
-                | UnitFiles::List { .. }
-        ),
-        _ => false,
-    }
 }
