@@ -197,7 +197,13 @@ mod tests {
         let mut after = Authority::default();
         after.restore(serde_json::from_slice(&bytes).expect("they are read again"));
         let (one, other) = (&before.asked[&41], &after.asked[&41]);
-        assert_eq!((&one.message, &one.caller.sender), (&other.message, &other.caller.sender));
+        let bytes = |asked: &Asked| {
+            let mut bytes = Vec::new();
+            asked.message.encode(asked.message.serial, None, 1 << 20, &mut bytes).expect("it fits");
+            bytes
+        };
+        assert_eq!((bytes(one), &one.caller.sender), (bytes(other), &other.caller.sender));
+        assert_eq!(one.message.body, other.message.body);
         assert!(after.holds_fd(FdId(8)) && !after.holds_fd(FdId(9)));
         assert!(after.next_look().is_some_and(|left| left <= PATIENCE));
         assert_eq!(after.take(|asked| asked.caller.sender == ":1.1").len(), 1);

@@ -236,11 +236,14 @@ fn credentials_are_the_users_alone() {
     if !is_root() {
         return;
     }
-    let mut world =
-        World::new().user("someone", 61000).with(ids::SET_CREDENTIAL, rows(&[&["secret", "aGk="]]));
-    world.facts.credentials = vec![Credential { name: "secret".into(), bytes: b"hi\n".to_vec() }];
-    let out = world.run("cat $CREDENTIALS_DIRECTORY/secret; stat -c '%a %u' $CREDENTIALS_DIRECTORY $CREDENTIALS_DIRECTORY/secret; stat -f -c %T $CREDENTIALS_DIRECTORY");
-    assert_eq!(out, "hi\n500 61000\n400 61000\nramfs\n");
+    for (noswap, kind) in [(false, "ramfs"), (true, "tmpfs")] {
+        let mut world =
+            World::new().user("someone", 61000).with(ids::SET_CREDENTIAL, rows(&[&["secret", "aGk="]]));
+        world.facts.kernel.tmpfs_noswap = noswap;
+        world.facts.credentials = vec![Credential { name: "secret".into(), bytes: b"hi\n".to_vec() }];
+        let out = world.run("cat $CREDENTIALS_DIRECTORY/secret; stat -c '%a %u' $CREDENTIALS_DIRECTORY $CREDENTIALS_DIRECTORY/secret; stat -f -c %T $CREDENTIALS_DIRECTORY");
+        assert_eq!(out, format!("hi\n500 61000\n400 61000\n{kind}\n"));
+    }
 }
 
 #[test]

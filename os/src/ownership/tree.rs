@@ -10,9 +10,13 @@ use crate::process::{self, Stat};
 use runstead_core::engine::event::Pid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// How many ancestors are asked for: a longer line is made by somebody who wants to keep us busy.
 const DEPTH_MAX: usize = 1024;
+
+/// An execve(2) is over by then.
+const BETWEEN_LOOKS: Duration = Duration::from_micros(300);
 
 /// A process that is known.
 #[derive(Clone, Debug)]
@@ -186,11 +190,23 @@ impl ProcessTree {
             return Ok(Vec::new());
         }
         self.refresh()?;
-        let inhabited: BTreeSet<Rc<str>> =
-            self.members.values().map(|member| Rc::clone(&member.place)).collect();
-        let empty: Vec<Rc<str>> = self.occupied.difference(&inhabited).cloned().collect();
+        let mut empty = self.empty_places();
+        if !empty.is_empty() {
+            // One look may miss who forked behind its back (numbers start again from below), or who has no environment
+            // for a moment, between two programs.
+            std::thread::sleep(BETWEEN_LOOKS);
+            self.refresh()?;
+            let still = self.empty_places();
+            empty.retain(|place| still.contains(place));
+        }
         empty.iter().for_each(|place| self.forget(place));
         Ok(empty.into_iter().map(Change::Empty).collect())
+    }
+
+    fn empty_places(&self) -> BTreeSet<Rc<str>> {
+        let inhabited: BTreeSet<Rc<str>> =
+            self.members.values().map(|member| Rc::clone(&member.place)).collect();
+        self.occupied.difference(&inhabited).cloned().collect()
     }
 
     /// The unit is down. Where processes are left they stay known until they end.
