@@ -18,6 +18,7 @@ pub const ALL: &[Scenario] = &[
         ("--job-mode=replace", "--job-mode=fail"),
         |c| {
             c.ctl("start --no-block @@a.service")?;
+            c.wait_show("@@a.service", "ActiveState", "activating")?;
             let listed = c.ctl("list-jobs --no-legend")?;
             let row = listed.lines().find(|l| l.contains(&c.text("@@a.service"))).unwrap_or("");
             let words: Vec<&str> = row.split_whitespace().skip(1).collect();
