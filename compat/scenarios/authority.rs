@@ -100,7 +100,7 @@ const READS: &[&str] = &[
 ];
 
 /// What Debian 12's clients or its bus's policy do not have.
-const NEWER: &[&str] = &["set-environment", "--kill-value", "SetEnvironment"];
+const NEWER: &[&str] = &["set-environment", "--kill-value", "SetEnvironment", "cancel 999999"];
 
 fn is_known(command: &str) -> bool {
     let older = matches!(Distribution::from_env(), Ok(Distribution::Debian12));
