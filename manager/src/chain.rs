@@ -101,6 +101,7 @@ impl Shell {
     fn do_step(&mut self, unit: &UnitName, step: Step, output: &mut ChainOutput) -> Result<Done, ChainError> {
         match step {
             Step::Cgroup(mut spec) => {
+                self.resolve_devices(&mut spec);
                 self.resolve_shares(&mut spec);
                 let weakened = self.ownership.realize(&spec).map_err(os_error)?;
                 output.weakened.extend(weakened.into_iter().map(|(what, why)| (what.into(), why.into())));
@@ -138,15 +139,6 @@ impl Shell {
 
     /// Shares of the machine become numbers: the kernel takes no others.
     fn resolve_shares(&self, spec: &mut CgroupSpec) {
-        for (file, value) in &mut spec.attributes {
-            // "/dev/vda rbps=1" wants numbers.
-            if file.starts_with("io.")
-                && let Some((path, rest)) = value.split_once(' ').filter(|(path, _)| path.starts_with('/'))
-                && let Ok((major, minor)) = runstead_os::devices::disk_of(path)
-            {
-                *value = format!("{major}:{minor} {rest}").into();
-            }
-        }
         if spec.attributes.iter().all(|(_, value)| !value.ends_with('%')) {
             return;
         }

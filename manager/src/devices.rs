@@ -1,11 +1,15 @@
-//! What udev tells: devices that appear, change and go.
+//! What udev tells: devices that appear, change and go; and which device is meant by a path.
 use crate::shell::{Shell, Token};
 use crate::startup::StartError;
+use runstead_core::engine::effect::CgroupSpec;
 use runstead_core::engine::event::{DeviceEvent, Event};
 use runstead_os::devices::{self, Database, Monitor};
 use runstead_os::reactor::{Interest, Priority};
-use runstead_wire::netlink;
+use runstead_wire::{mountinfo, netlink};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::rc::Rc;
 
 impl Shell {
@@ -62,6 +66,37 @@ impl Shell {
                 Err(errno) => return self.complain(4, &format!("cannot hear udev: {errno}")),
             }
         }
+    }
+
+    /// Paths of devices become numbers: the kernel takes no others. What lies on a file system is on that one's device, which
+    /// the mount table knows: a look at the file could block.
+    pub(crate) fn resolve_devices(&self, spec: &mut CgroupSpec) {
+        for (_, value) in spec.attributes.iter_mut().filter(|(file, _)| file.starts_with("io.")) {
+            let Some((path, rest)) = value.split_once(' ').filter(|(path, _)| path.starts_with('/')) else {
+                continue;
+            };
+            let disk = match path.starts_with("/dev/") {
+                true => devices::disk_of_node(path).ok(),
+                false => self.disk_below(path),
+            };
+            if let Some((major, minor)) = disk {
+                *value = format!("{major}:{minor} {rest}").into();
+            }
+        }
+    }
+
+    /// The disk of the file system that a path lies on, if it has one.
+    fn disk_below(&self, path: &str) -> Option<(u32, u32)> {
+        let bytes = self.mounts.read().ok()?;
+        let table = mountinfo::parse_mounts(&bytes);
+        let around = |target: &[u8]| Path::new(path).starts_with(OsStr::from_bytes(target));
+        // The last of those mounted at one place is on top.
+        let mount = table
+            .entries
+            .iter()
+            .filter(|mount| around(&mount.target))
+            .max_by_key(|mount| mount.target.len())?;
+        Some(mount.device).filter(|device| device.0 != 0).map(devices::whole_disk)
     }
 
     fn device_told(&mut self, datagram: &[u8]) {

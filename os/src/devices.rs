@@ -8,8 +8,9 @@ use crate::socket::{recv_with_fds, unix};
 use crate::sys::socket::{bind_raw, set_int, socket_raw};
 use runstead_core::engine::event::DeviceEvent;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::StatVfsMountFlags;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags};
 use rustix::io::Errno;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -94,11 +95,17 @@ impl Database {
         let mut ids: Vec<String> =
             list.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
         ids.sort();
-        Ok(ids.iter().filter_map(|id| self.device(id)).collect())
+        let interfaces =
+            if ids.iter().any(|id| id.starts_with('n')) { self.interfaces() } else { BTreeMap::new() };
+        let place = |id: &str| match id.strip_prefix('n') {
+            Some(index) => interfaces.get(index).cloned(),
+            None => self.place(id),
+        };
+        Ok(ids.iter().filter_map(|id| self.device(id, &place(id)?)).collect())
     }
 
-    fn device(&self, id: &str) -> Option<DeviceEvent> {
-        let sysfs = fs::canonicalize(self.place(id)?).ok()?;
+    fn device(&self, id: &str, place: &Path) -> Option<DeviceEvent> {
+        let sysfs = fs::canonicalize(place).ok()?;
         let mut event = DeviceEvent {
             looked_up: true,
             action: Rc::from("add"),
@@ -117,13 +124,12 @@ impl Database {
         Some(event)
     }
 
-    /// Where the kernel shows the device with this id.
+    /// Where the kernel shows the device with this id, unless it is a network interface.
     fn place(&self, id: &str) -> Option<PathBuf> {
         let rest = id.get(1..)?;
         match id.as_bytes().first()? {
             b'b' => Some(self.sys.join("dev/block").join(rest)),
             b'c' => Some(self.sys.join("dev/char").join(rest)),
-            b'n' => self.interface(rest),
             b'+' => {
                 let (subsystem, name) = rest.split_once(':')?;
                 self.named(subsystem, name)
@@ -132,10 +138,14 @@ impl Database {
         }
     }
 
-    fn interface(&self, index: &str) -> Option<PathBuf> {
-        let all = fs::read_dir(self.sys.join("class/net")).ok()?;
-        let mut paths = all.flatten().map(|entry| entry.path());
-        paths.find(|path| fs::read_to_string(path.join("ifindex")).is_ok_and(|text| text.trim() == index))
+    /// All network interfaces by their index.
+    fn interfaces(&self) -> BTreeMap<String, PathBuf> {
+        let all = fs::read_dir(self.sys.join("class/net")).into_iter().flatten().flatten();
+        let indexed = all.filter_map(|entry| {
+            let index = fs::read_to_string(entry.path().join("ifindex")).ok()?;
+            Some((index.trim().to_owned(), entry.path()))
+        });
+        indexed.collect()
     }
 
     fn named(&self, subsystem: &str, name: &str) -> Option<PathBuf> {
@@ -183,33 +193,47 @@ pub fn sysfs_path(devpath: &str) -> String {
     format!("/sys{devpath}")
 }
 
-/// Whether a node of a mount or swap table is a device's.
-pub fn is_node(path: &str) -> bool {
-    use std::os::unix::fs::FileTypeExt as _;
-    let kind = |meta: fs::Metadata| meta.file_type().is_block_device() || meta.file_type().is_char_device();
-    path.starts_with("/dev/") && fs::metadata(Path::new(path)).is_ok_and(kind)
+/// What a path below `/dev` leads to, without leaving that file system: whoever mounts something chooses the name of its source,
+/// and a look into a file system that he serves would wait for him.
+fn look_at_node(path: &str) -> Result<rustix::fs::Stat, Errno> {
+    let name = path.strip_prefix("/dev/").ok_or(Errno::NODEV)?;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let dev = rustix::fs::open("/dev", flags | OFlags::DIRECTORY, Mode::empty())?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::fstat(rustix::fs::openat2(&dev, name, flags, Mode::empty(), resolve)?)
 }
 
-/// Numbers of the disk that a node is, or that a file lies on; for a partition, of the whole disk.
-pub fn disk_of(path: &str) -> Result<(u32, u32), OsError> {
-    let found = rustix::fs::stat(path).attempt("look at", path)?;
-    let is_block = rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::BlockDevice;
-    let device = if is_block { found.st_rdev } else { found.st_dev };
-    let numbers = (rustix::fs::major(device), rustix::fs::minor(device));
-    if numbers.0 == 0 {
-        return Err(OsError::new("find the disk of", path, Errno::NODEV));
+/// Whether a source in a mount or swap table is the node of a device.
+pub fn is_node(path: &str) -> bool {
+    look_at_node(path).is_ok_and(|found| {
+        matches!(FileType::from_raw_mode(found.st_mode), FileType::BlockDevice | FileType::CharacterDevice)
+    })
+}
+
+/// Numbers of the disk that a node below `/dev` is.
+///
+/// # Errors
+/// `ENODEV`: not below `/dev`. `ENOTBLK`: no block device.
+pub fn disk_of_node(path: &str) -> Result<(u32, u32), Errno> {
+    let found = look_at_node(path)?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::BlockDevice {
+        return Err(Errno::NOTBLK);
     }
-    let link = format!("/sys/dev/block/{}:{}", numbers.0, numbers.1);
+    Ok(whole_disk((rustix::fs::major(found.st_rdev), rustix::fs::minor(found.st_rdev))))
+}
+
+/// The whole disk that a block device is on: limits are the disk's, not the partition's.
+pub fn whole_disk((major, minor): (u32, u32)) -> (u32, u32) {
+    let link = format!("/sys/dev/block/{major}:{minor}");
     if !Path::new(&format!("{link}/partition")).exists() {
-        return Ok(numbers);
+        return (major, minor);
     }
     // A partition's directory lies in its disk's.
     let text = fs::read_to_string(format!("{link}/../dev")).unwrap_or_default();
-    let whole = text
-        .trim()
-        .split_once(':')
-        .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
-    Ok(whole.unwrap_or(numbers))
+    let numbers = text.trim().split_once(':');
+    numbers
+        .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)))
+        .unwrap_or((major, minor))
 }
 
 #[cfg(test)]
@@ -235,6 +259,26 @@ mod tests {
     }
 
     #[test]
+    fn nodes_are_looked_at_in_dev_only() {
+        assert!(is_node("/dev/null") && is_node("/dev/./null"));
+        for path in [
+            "/dev/../dev/null",
+            "/dev/../etc/passwd",
+            "/dev/shm",
+            "/dev/shm/x",
+            "/etc/passwd",
+            "tmpfs",
+            "/dev/",
+        ] {
+            assert!(!is_node(path), "{path}");
+        }
+        // A link that leads out of it.
+        assert!(look_at_node("/dev/fd/0").is_err());
+        assert_eq!(disk_of_node("/dev/null"), Err(Errno::NOTBLK));
+        assert_eq!(disk_of_node("/etc/passwd"), Err(Errno::NODEV));
+    }
+
+    #[test]
     fn devices_are_found_by_id() {
         let top = std::env::temp_dir().join(format!("runstead-devices-{}", std::process::id()));
         let (udev, sys) = (top.join("udev"), top.join("sys"));
@@ -247,7 +291,11 @@ mod tests {
         file(sys.join("module/fuse/uevent"), "");
         file(sys.join("dev/block/.keep"), "");
         std::os::unix::fs::symlink(&disk, sys.join("dev/block/254:0")).expect("link");
-        for id in ["b254:0", "+module:fuse", "+module:..", "b9:9", "x"] {
+        let eth = sys.join("devices/virtio1/net/eth0");
+        file(eth.join("ifindex"), "2\n");
+        file(sys.join("class/net/.keep"), "");
+        std::os::unix::fs::symlink(&eth, sys.join("class/net/eth0")).expect("link");
+        for id in ["b254:0", "+module:fuse", "+module:..", "b9:9", "n2", "n3", "x"] {
             file(udev.join("tags/systemd").join(id), "");
             file(udev.join("data").join(id), "E:A=b\nQ:systemd\nV:1\n");
         }
@@ -256,7 +304,8 @@ mod tests {
         let sys = sys.canonicalize().expect("real");
         let fuse = sys.join("module/fuse");
         let vda = sys.join("devices/virtio0/block/vda");
-        assert_eq!(paths, [fuse.to_str().expect("text"), vda.to_str().expect("text")]);
+        let eth = sys.join("devices/virtio1/net/eth0");
+        assert_eq!(paths, [&fuse, &vda, &eth].map(|path| path.to_str().expect("text")));
         assert_eq!(found[1].node.as_deref(), Some("/dev/vda"));
         assert!(found.iter().all(|event| event.tagged));
         fs::remove_dir_all(top).expect("remove");
