@@ -3,9 +3,8 @@ use super::Engine;
 use super::effect::{CgroupSpec, UnitId};
 use crate::directives::ids;
 use crate::names::{UnitType, slice};
-use crate::settings::{DirectiveId, Settings, Value};
+use crate::settings::{Settings, Value};
 use crate::values::bytes;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// "max" in cgroup files.
@@ -68,25 +67,20 @@ impl Engine {
 
     /// Controllers that a unit's own settings need in its parent's `cgroup.subtree_control`.
     fn controllers_of(&self, settings: &Settings, files: &[(Rc<str>, Rc<str>)]) -> Vec<Rc<str>> {
-        if self.config.controllers.is_empty() {
-            return Vec::new();
-        }
-        let named = files
-            .iter()
-            .filter_map(|(file, _)| file.split_once('.').map(|(controller, _)| Rc::from(controller)));
-        let mut all: BTreeSet<Rc<str>> = named.collect();
-        let accounts = |row: DirectiveId| settings.bool(row);
-        if accounts(ids::MEMORY_ACCOUNTING) {
-            all.insert("memory".into());
-        }
-        if accounts(ids::TASKS_ACCOUNTING) {
-            all.insert("pids".into());
-        }
-        if accounts(ids::IO_ACCOUNTING) {
-            all.insert("io".into());
-        }
-        all.extend(settings.delegate().into_iter().flatten().cloned());
-        all.into_iter().filter(|controller| self.config.controllers.contains(controller)).collect()
+        let accounted = |controller: &str| match controller {
+            "memory" => settings.bool(ids::MEMORY_ACCOUNTING),
+            "pids" => settings.bool(ids::TASKS_ACCOUNTING),
+            "io" => settings.bool(ids::IO_ACCOUNTING),
+            _ => false,
+        };
+        let written = |controller: &str| {
+            files.iter().any(|(file, _)| file.split_once('.').is_some_and(|(prefix, _)| prefix == controller))
+        };
+        let delegated =
+            |controller: &Rc<str>| settings.delegate().is_some_and(|all| all.contains(controller));
+        let needed =
+            |controller: &&Rc<str>| accounted(controller) || written(controller) || delegated(controller);
+        self.config.controllers.iter().filter(needed).cloned().collect()
     }
 
     fn attributes(&self, settings: &Settings, is_slice: bool) -> Vec<(Rc<str>, Rc<str>)> {

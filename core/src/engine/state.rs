@@ -83,9 +83,11 @@ impl Engine {
                 // What is ordered before a unit that is up already is not started after it.
                 false => !ordered_after && !state.is_up_or_activating(),
             };
+            if !wanted {
+                continue;
+            }
             // A conflict or a missing unit leaves things as they are, as the unit is where it is.
             match stop {
-                _ if !wanted => {}
                 true => drop(self.enqueue_job(other, job, mode)),
                 // It may have to be loaded first.
                 false => self.enqueue_start_by(other, job, mode, None),

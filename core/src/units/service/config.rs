@@ -295,50 +295,6 @@ pub fn runtime_directory_preserve(s: &Settings) -> &'static str {
     s.word(ids::RUNTIME_DIRECTORY_PRESERVE)
 }
 
-/// Anything is set that may need a mount namespace of its own.
-pub fn may_have_namespace(s: &Settings) -> bool {
-    s.iter().any(|(id, _)| NAMESPACE.contains(id))
-}
-
-/// Settings that a mount namespace is made for, some only with certain values (systemd.exec(5), "Sandboxing", "Paths").
-const NAMESPACE: [DirectiveId; 35] = [
-    ids::ROOT_DIRECTORY,
-    ids::ROOT_IMAGE,
-    ids::ROOT_EPHEMERAL,
-    ids::MOUNT_APIVFS,
-    ids::BIND_LOG_SOCKETS,
-    ids::PROTECT_PROC,
-    ids::PROC_SUBSET,
-    ids::BIND_PATHS,
-    ids::BIND_READ_ONLY_PATHS,
-    ids::MOUNT_IMAGES,
-    ids::EXTENSION_IMAGES,
-    ids::EXTENSION_DIRECTORIES,
-    ids::DYNAMIC_USER,
-    ids::PROTECT_SYSTEM,
-    ids::PROTECT_HOME,
-    ids::READ_WRITE_PATHS,
-    ids::READ_ONLY_PATHS,
-    ids::INACCESSIBLE_PATHS,
-    ids::EXEC_PATHS,
-    ids::NO_EXEC_PATHS,
-    ids::TEMPORARY_FILE_SYSTEM,
-    ids::PRIVATE_TMP,
-    ids::PRIVATE_DEVICES,
-    ids::PRIVATE_NETWORK,
-    ids::NETWORK_NAMESPACE_PATH,
-    ids::PRIVATE_IPC,
-    ids::IPC_NAMESPACE_PATH,
-    ids::PRIVATE_PIDS,
-    ids::PRIVATE_MOUNTS,
-    ids::MOUNT_FLAGS,
-    ids::PROTECT_KERNEL_TUNABLES,
-    ids::PROTECT_KERNEL_MODULES,
-    ids::PROTECT_KERNEL_LOGS,
-    ids::PROTECT_CONTROL_GROUPS,
-    ids::LOG_NAMESPACE,
-];
-
 /// Any credential is passed.
 pub fn has_credentials(s: &Settings) -> bool {
     [

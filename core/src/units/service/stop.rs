@@ -263,7 +263,8 @@ fn log_result(e: &mut Engine, id: UnitId, result: ServiceResult) {
 /// What only a service's processes may have, removed when there are none.
 fn of_processes(cfg: &Settings) -> impl Iterator<Item = CleanUp> + use<> {
     let credentials = config::has_credentials(cfg).then_some(CleanUp::Credentials);
-    credentials.into_iter().chain(config::may_have_namespace(cfg).then_some(CleanUp::Propagation))
+    // Whether there was a mount namespace only the plan knows, and removing nothing costs nothing.
+    credentials.into_iter().chain([CleanUp::Propagation])
 }
 
 /// The service stays up without processes (`RemainAfterExit=`).
