@@ -44,16 +44,13 @@ const CHANGES: &[(&str, &str)] = &[
     ("systemd-run --scope true", "Failed to start transient scope unit: !"),
 ];
 
-/// What is wrong is said before anybody is asked.
+/// What is wrong is said before anybody is asked; `*` stands for words of one's own.
 const WRONG: &[(&str, &str)] = &[
     (
         "systemctl kill @@-made-up",
         "Failed to kill unit @@-made-up.service: Unit @@-made-up.service not loaded.",
     ),
-    (
-        "systemctl kill --kill-value=4 -s USR1 @@",
-        "Failed to kill unit @@.service: Value parameter only accepted for realtime signals (SIGRTMIN…SIGRTMAX), refusing for signal SIGUSR1.",
-    ),
+    ("systemctl kill --kill-value=4 -s USR1 @@", "Failed to kill unit @@.service: *"),
     ("systemctl cancel 999999", "Failed to cancel job 999999, ignoring: Job 999999 does not exist."),
     (
         "CALL.StartUnit string:a/b string:replace",
@@ -77,7 +74,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "CALL.AttachProcessesToUnit string:@@.service string: array:uint32:1",
-        "Error org.freedesktop.DBus.Error.InvalidArgs: Process migration not available on non-delegated units.",
+        "Error org.freedesktop.DBus.Error.InvalidArgs: *",
     ),
 ];
 
@@ -244,7 +241,13 @@ fn refuses(c: &Case, reason: &str, code: i32, error: &str) -> Outcome {
     let denied = as_other(c, "CALL.StartUnit string:@@.service string:replace")?;
     equal("the error's name", &denied.1, &format!("Error {error}"))?;
     for (command, text) in WRONG.iter().filter(|(command, _)| is_known(command)) {
-        equal(command, &as_other(c, command)?, &(1, c.text(text)))?;
+        let (code, said) = as_other(c, command)?;
+        let text = c.text(text);
+        let same = text.strip_suffix('*').map_or(said == text, |begin| {
+            // Not for a reason that would have nothing to do with what is wrong.
+            said.len() > begin.len() && said.starts_with(begin) && !said.contains(reason)
+        });
+        check!(code == 1 && same, "{command}: status {code}: {said}, not {text}");
     }
     for command in READS {
         let (code, said) = as_other(c, command)?;

@@ -51,6 +51,7 @@ impl Access {
     pub fn to_request(request: &Request, primary: impl Fn(&UnitName) -> UnitName) -> Access {
         let about = |unit: &UnitName, verb: &str, message: &str| {
             let mut details = vec![("unit", primary(unit).to_string()), ("verb", verb.to_owned())];
+            // The message is a key of the reference's translations, which polkit's dialogues look up.
             if !message.is_empty() {
                 details.push(("polkit.message", message.to_owned()));
                 details.push(("polkit.gettext_domain", "systemd".to_owned()));

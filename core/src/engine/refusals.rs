@@ -27,8 +27,7 @@ impl Engine {
                 fail(
                     FailureKind::InvalidArgs,
                     format!(
-                        "Value parameter only accepted for realtime signals (SIGRTMIN\u{2026}SIGRTMAX), \
-                         refusing for signal SIG{name}."
+                        "A value goes only with real-time signals (SIGRTMIN to SIGRTMAX), and SIG{name} is none."
                     ),
                 )
             }
@@ -46,7 +45,7 @@ impl Engine {
             }
             Request::Attach { unit, .. } => {
                 let settings = &self.find_unit(unit)?.settings;
-                let text = "Process migration not available on non-delegated units.".to_owned();
+                let text = "Processes are moved only into units with Delegate=.".to_owned();
                 if settings.delegate().is_some() { None } else { fail(FailureKind::InvalidArgs, text) }
             }
             _ => None,
