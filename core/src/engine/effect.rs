@@ -346,7 +346,7 @@ pub struct ListenPort {
 }
 
 /// Whom to signal.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct KillSpec {
     /// The unit's cgroup (relative).
     pub cgroup: Option<Rc<str>>,

@@ -126,15 +126,9 @@ mod tests {
         KillSpec {
             cgroup: Some(path.into()),
             whole_cgroup: true,
-            main: None,
-            control: None,
             signal,
             cgroup_signal: signal,
-            hup: false,
-            cont: false,
-            spare: Vec::new(),
-            value: None,
-            subgroup: None,
+            ..KillSpec::default()
         }
     }
 

@@ -26,15 +26,10 @@ fn everybody(signal: i32) -> KillSpec {
     KillSpec {
         cgroup: Some(PLACE.into()),
         whole_cgroup: true,
-        main: None,
-        control: None,
         signal,
         cgroup_signal: signal,
-        hup: false,
         cont: signal != libc::SIGKILL,
-        spare: Vec::new(),
-        value: None,
-        subgroup: None,
+        ..KillSpec::default()
     }
 }
 
