@@ -33,6 +33,32 @@ pub const ALL: &[Scenario] = &[
         },
     ),
     Scenario::new(
+        "jobs/idle-waits-for-other-jobs-and-no-longer",
+        &[
+            (
+                "@@slow.service",
+                "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'sleep 1; echo slow >>/t/@@/log'",
+            ),
+            (
+                "@@a.service",
+                "[Service]\nType=idle\nExecStart=/bin/sh -c 'echo idle >>/t/@@/log; exec sleep 1d'",
+            ),
+        ],
+        ("Type=idle", "Type=simple"),
+        |c| {
+            c.ctl("start --no-block @@slow.service @@a.service")?;
+            c.until("both ran", || Ok(c.record().len() == 2))?;
+            equal("order", &c.record(), &["slow", "idle"])?;
+            // With no other job it waits for nothing; at most it would five seconds.
+            let begin = std::time::Instant::now();
+            c.ctl("restart @@a.service")?;
+            c.until("it ran again", || Ok(c.record().len() == 3))?;
+            check!(begin.elapsed().as_secs() < 4, "it took {:?}", begin.elapsed());
+            Ok(())
+        },
+    )
+    .alone(),
+    Scenario::new(
         "jobs/fail-refuses-to-replace",
         &[("@@a.service", SLOW)],
         ("--job-mode=fail", "--job-mode=replace"),

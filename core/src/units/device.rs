@@ -240,3 +240,99 @@ fn unplug(e: &mut Engine, id: UnitId) {
     e.drop_dependencies(id, Origins::UDEV);
     set_found(e, id, Finder::Udev, false);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_world::World;
+    use super::*;
+    use crate::engine::event::SwapEntry;
+    use crate::units::{mount, swap};
+
+    fn disk(w: &mut World, action: &str, links: &[&str], wants: &str) {
+        let event = DeviceEvent {
+            action: action.into(),
+            sysfs: "/sys/devices/vdb".into(),
+            tagged: true,
+            properties: vec![
+                ("SYSTEMD_WANTS".into(), wants.into()),
+                ("SYSTEMD_ALIAS".into(), "/dev/alias".into()),
+            ],
+            node: Some("/dev/vdb".into()),
+            links: links.iter().map(|link| Rc::from(*link)).collect(),
+            ..DeviceEvent::default()
+        };
+        w.with(|e| changed(e, &event));
+    }
+
+    fn find(w: &World, name: &str) -> Option<UnitId> {
+        w.e.find(&UnitName::parse(name).unwrap())
+    }
+
+    fn names(w: &World, id: UnitId, kind: Dependency) -> Vec<String> {
+        let mut names: Vec<String> =
+            w.e.unit(id).dependencies(kind).map(|id| w.e.unit(id).name.to_string()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_device_is_plugged_under_all_its_names_and_those_that_go_are_dead() {
+        let mut w = World::new();
+        disk(&mut w, "add", &["/dev/disk/a"], "x.service");
+        let main = find(&w, "sys-devices-vdb.device").unwrap();
+        for name in ["dev-vdb.device", "dev-disk-a.device", "dev-alias.device"] {
+            let id = find(&w, name).unwrap();
+            assert_eq!((w.sub(id), w.machine::<Device>(id).following), ("plugged", Some(main)), "{name}");
+        }
+        assert_eq!(names(&w, main, Dependency::Wants), ["x.service"]);
+        let link = find(&w, "dev-disk-a.device").unwrap();
+        disk(&mut w, "change", &[], "");
+        assert_eq!((w.sub(main), w.sub(link)), ("plugged", "dead"));
+        assert_eq!(names(&w, main, Dependency::Wants), [""; 0]);
+        disk(&mut w, "remove", &[], "");
+        assert_eq!(w.sub(main), "dead");
+        assert_eq!(w.e.device_paths().count(), 0);
+    }
+
+    #[test]
+    fn a_swap_is_used_under_all_names_of_its_device() {
+        let mut w = World::new();
+        disk(&mut w, "add", &["/dev/disk/a"], "");
+        let entry = SwapEntry { what: "/dev/vdb".into(), device: true, priority: -2 };
+        w.with(|e| swap::swap_table_changed(e, vec![entry]));
+        let (own, link) = (find(&w, "dev-vdb.swap").unwrap(), find(&w, "dev-disk-a.swap").unwrap());
+        assert_eq!((w.sub(own), w.sub(link)), ("active", "active"));
+        assert_eq!((swap::head(&w.e, own), swap::head(&w.e, link)), (None, Some(own)));
+        assert_eq!(names(&w, link, Dependency::Requires), ["dev-vdb.device"]);
+        // A link that comes later is one more name.
+        disk(&mut w, "change", &["/dev/disk/a", "/dev/disk/b"], "");
+        assert_eq!(w.sub(find(&w, "dev-disk-b.swap").unwrap()), "active");
+        w.with(|e| swap::swap_table_changed(e, Vec::new()));
+        assert_eq!((w.sub(own), w.sub(link)), ("dead", "dead"));
+    }
+
+    #[test]
+    fn while_it_is_mounted_a_mount_needs_the_device_of_the_table() {
+        let mut w = World::new();
+        let id = w.unit("mnt-a.mount", &["What=/dev/disk/a", "Where=/mnt/a"]);
+        let devices = |w: &World| {
+            let mut all = names(w, id, Dependency::Requires);
+            all.retain(|name| name.ends_with(".device"));
+            all
+        };
+        let line = crate::engine::event::MountEntry {
+            device: true,
+            target: "/mnt/a".into(),
+            source: "/dev/vdb".into(),
+            fstype: "ext4".into(),
+            options: "rw".into(),
+        };
+        assert_eq!(devices(&w), ["dev-disk-a.device"]);
+        w.with(|e| mount::mount_table_changed(e, vec![line]));
+        assert_eq!(devices(&w), ["dev-vdb.device"]);
+        assert_eq!(w.sub(find(&w, "dev-vdb.device").unwrap()), "tentative");
+        w.with(|e| mount::mount_table_changed(e, Vec::new()));
+        assert_eq!(devices(&w), ["dev-disk-a.device"]);
+        assert_eq!(w.sub(find(&w, "dev-vdb.device").unwrap()), "dead");
+    }
+}
