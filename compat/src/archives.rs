@@ -2,7 +2,7 @@
 
 use crate::root::{self, Distribution};
 use crate::{Error, Result};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -26,15 +26,10 @@ const SERVICES_NAME: &str = "services-1";
 pub fn services(distribution: Distribution) -> Result<Vec<PathBuf>> {
     let root = root::of(distribution)?;
     let name = format!("{}-{SERVICES_NAME}", root.file_name().unwrap_or_default().to_string_lossy());
-    let target = root::cache().join(name);
-    if !target.exists() {
-        let lock_path = root::cache().join("lock");
-        let lock = File::create(&lock_path).map_err(Error::on("create", &lock_path))?;
-        lock.lock().map_err(Error::on("lock", &lock_path))?;
-        if !target.exists() {
-            download(&root, SERVICES, &target)?;
-        }
-    }
+    let target = root::cached(&name, |part| {
+        eprintln!("compat: downloading {} for {} (once)", SERVICES.join(" "), root.display());
+        download(&root, SERVICES, part)
+    })?;
     let entries = fs::read_dir(&target).map_err(Error::on("list", &target))?;
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "deb"));
@@ -42,23 +37,18 @@ pub fn services(distribution: Distribution) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn download(root: &Path, names: &[&str], target: &Path) -> Result<()> {
-    let part = target.with_extension("part");
-    if part.exists() {
-        fs::remove_dir_all(&part).map_err(Error::on("remove", &part))?;
-    }
-    for directory in ["lists/partial", "archives/partial"] {
+/// Into `part`; lists lie in it only meanwhile.
+fn download(root: &Path, names: &[&str], part: &Path) -> Result<()> {
+    for directory in ["lists/partial", "partial"] {
         let place = part.join(directory);
         fs::create_dir_all(&place).map_err(Error::on("create", &place))?;
     }
-    eprintln!("compat: downloading {} for {} (once)", names.join(" "), root.display());
-    apt(root, &part, &["update"])?;
+    apt(root, part, &["update"])?;
     let mut install = vec!["install", "-y", "--no-install-recommends", "--reinstall", "--download-only"];
     install.extend(names);
-    apt(root, &part, &install)?;
-    let archives = part.join("archives");
-    fs::rename(&archives, target).map_err(Error::on("rename", &archives))?;
-    fs::remove_dir_all(&part).map_err(Error::on("remove", &part))
+    apt(root, part, &install)?;
+    let lists = part.join("lists");
+    fs::remove_dir_all(&lists).map_err(Error::on("remove", &lists))
 }
 
 /// The host's apt for another root, which it only reads: lists and archives lie in `place`, and nothing is locked.
@@ -71,7 +61,7 @@ fn apt(root: &Path, place: &Path, words: &[&str]) -> Result<()> {
         format!("Dir::State::lists={place}/lists"),
         "Dir::State::extended_states=/dev/null".to_owned(),
         format!("Dir::Cache={place}"),
-        format!("Dir::Cache::archives={place}/archives"),
+        format!("Dir::Cache::archives={place}"),
         format!("Dir::Etc={root}/etc/apt"),
         format!("Dir::Log={place}"),
         "APT::Sandbox::User=root".to_owned(),
@@ -90,8 +80,8 @@ fn apt(root: &Path, place: &Path, words: &[&str]) -> Result<()> {
         .output()
         .map_err(Error::on("run", "apt-get"))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(Error::new(format!("apt-get {}: {}\n{}", words.join(" "), output.status, said.trim())));
+        let said = root::last_words(&output.stderr);
+        return Err(Error::new(format!("apt-get {}: {}\n{said}", words.join(" "), output.status)));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use crate::root::{self, Distribution, RETRIES};
 use crate::{Error, Result};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -32,44 +32,29 @@ apt install -yq --no-install-recommends "$@"
 /// The tree to put on top of a distribution's root for these packages, building both first if the cache does not have them.
 pub fn with(distribution: Distribution, packages: &[&str]) -> Result<PathBuf> {
     let root = root::of(distribution)?;
-    let cache = root::cache();
-    let target = cache.join(format!("{}+{}-{VERSION}", distribution.name(), packages.join("+")));
-    if target.exists() {
-        return Ok(target);
-    }
-    let lock_path = cache.join("lock");
-    let lock = File::create(&lock_path).map_err(Error::on("create", &lock_path))?;
-    lock.lock().map_err(Error::on("lock", &lock_path))?;
-    if !target.exists() {
-        build(&root, &target, packages)?;
-    }
-    Ok(target)
+    let name = format!("{}+{}-{VERSION}", distribution.name(), packages.join("+"));
+    root::cached(&name, |part| {
+        eprintln!("compat: installing {} for {name} (once)", packages.join(" "));
+        build(&root, part, packages)
+    })
 }
 
-fn build(root: &Path, target: &Path, packages: &[&str]) -> Result<()> {
-    let (part, scratch) = (target.with_extension("part"), target.with_extension("scratch"));
-    for left in [&part, &scratch] {
-        if left.exists() {
-            fs::remove_dir_all(left).map_err(Error::on("remove", left))?;
-        }
+fn build(root: &Path, part: &Path, packages: &[&str]) -> Result<()> {
+    let scratch = part.with_extension("scratch");
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch).map_err(Error::on("remove", &scratch))?;
     }
-    eprintln!("compat: installing {} for {} (once)", packages.join(" "), target.display());
     let output = Command::new("unshare")
         .args(["-m", "bash", "-c", INSTALL, "install"])
-        .args([root, &part, &scratch])
+        .args([root, part, &scratch])
         .arg(RETRIES)
         .args(packages)
         .stdin(Stdio::null())
         .output()
         .map_err(Error::on("run", "unshare"))?;
     if !output.status.success() {
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
-        let tail: Vec<&str> = said.lines().rev().take(15).collect();
-        let tail: Vec<&str> = tail.into_iter().rev().collect();
-        let what = packages.join(" ");
-        return Err(Error::new(format!("install {what}: {}\n{}", output.status, tail.join("\n"))));
+        let said = root::last_words(&[output.stdout, output.stderr].concat());
+        return Err(Error::new(format!("install {}: {}\n{said}", packages.join(" "), output.status)));
     }
-    fs::remove_dir_all(&scratch).map_err(Error::on("remove", &scratch))?;
-    fs::rename(&part, target).map_err(Error::on("rename", &part))
+    fs::remove_dir_all(&scratch).map_err(Error::on("remove", &scratch))
 }

@@ -12,6 +12,7 @@ pub mod machine;
 pub mod proof;
 pub mod root;
 pub mod scenario;
+pub mod transcript;
 pub mod vm;
 
 use std::fmt;

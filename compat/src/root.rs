@@ -110,11 +110,19 @@ pub fn chosen() -> Result<PathBuf> {
 }
 
 /// The root of a distribution, building it first if the cache does not have it.
-///
-/// Two processes that ask at once build it once: a lock file decides who.
 pub fn of(distribution: Distribution) -> Result<PathBuf> {
+    cached(distribution.name(), |part| {
+        install_host_programs()?;
+        build(distribution, part)
+    })
+}
+
+/// What the cache has under a name; else `make` makes it at the path it gets, where nothing is yet.
+///
+/// Two processes that ask at once make it once: a lock file decides who. What was begun and not ended is made anew.
+pub(crate) fn cached(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let cache = cache();
-    let target = cache.join(distribution.name());
+    let target = cache.join(name);
     if target.exists() {
         return Ok(target);
     }
@@ -123,10 +131,21 @@ pub fn of(distribution: Distribution) -> Result<PathBuf> {
     let lock = File::create(&lock_path).map_err(Error::on("create", &lock_path))?;
     lock.lock().map_err(Error::on("lock", &lock_path))?;
     if !target.exists() {
-        install_host_programs()?;
-        build(distribution, &target)?;
+        let part = cache.join(format!("{name}.part"));
+        if part.exists() {
+            fs::remove_dir_all(&part).map_err(Error::on("remove", &part))?;
+        }
+        make(&part)?;
+        fs::rename(&part, &target).map_err(Error::on("rename", &part))?;
     }
     Ok(target)
+}
+
+/// The end of what a program said, for an error.
+pub(crate) fn last_words(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
 }
 
 /// Installs with apt-get what the harness calls on the host and does not find.
@@ -162,29 +181,21 @@ fn apt(args: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn build(distribution: Distribution, target: &Path) -> Result<()> {
-    let part = target.with_extension("part");
-    if part.exists() {
-        fs::remove_dir_all(&part).map_err(Error::on("remove", &part))?;
-    }
-    eprintln!("compat: building the Debian root {} (once, some minutes)", target.display());
+fn build(distribution: Distribution, part: &Path) -> Result<()> {
+    eprintln!("compat: building the Debian root {} (once, some minutes)", distribution.name());
     let output = Command::new("mmdebstrap")
         .arg("--variant=important")
         .arg(format!("--include={}", distribution.packages()))
         .arg("--aptopt=Acquire::Retries \"5\"")
         .arg(distribution.suite())
-        .arg(&part)
+        .arg(part)
         .stdin(Stdio::null())
         .output()
         .map_err(Error::on("run", "mmdebstrap"))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let tail: Vec<&str> = said.lines().rev().take(15).collect();
-        let tail: Vec<&str> = tail.into_iter().rev().collect();
-        return Err(Error::new(format!("mmdebstrap: {}\n{}", output.status, tail.join("\n"))));
+        return Err(Error::new(format!("mmdebstrap: {}\n{}", output.status, last_words(&output.stderr))));
     }
     // Empty, so that every boot makes its own id and none is a first boot with its presets and questions.
     let machine_id = part.join("etc/machine-id");
-    fs::write(&machine_id, "").map_err(Error::on("write", &machine_id))?;
-    fs::rename(&part, target).map_err(Error::on("rename", &part))
+    fs::write(&machine_id, "").map_err(Error::on("write", &machine_id))
 }

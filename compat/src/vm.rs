@@ -5,8 +5,9 @@
 //! PID 1s start as a service.
 
 use crate::machine::{Entry, UnderTest, our_binary, stage, sweep};
+use crate::transcript::Transcript;
 use crate::{Error, Result};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
@@ -14,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Where our binary is put.
@@ -97,7 +97,7 @@ pub struct Vm {
     directory: PathBuf,
     qemu: Child,
     keyboard: ChildStdin,
-    said: Arc<Mutex<Vec<u8>>>,
+    console: Transcript,
     agent: UnixStream,
     answers: Receiver<Answer>,
     asked: u32,
@@ -119,23 +119,16 @@ impl Vm {
         vm
     }
 
-    /// All that was written to the console.
-    pub fn console(&self) -> String {
-        String::from_utf8_lossy(&self.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-
-    /// The console's last `n` lines.
-    pub fn tail(&self, n: usize) -> String {
-        let text = self.console();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(n)..].join("\n")
+    /// What is written to the console.
+    pub fn console(&self) -> &Transcript {
+        &self.console
     }
 
     /// Waits until the console's text from byte `from` on holds `words`; the position behind them.
     pub fn expect(&mut self, from: usize, words: &str, limit: Duration) -> Result<usize> {
         let end = Instant::now() + limit;
         loop {
-            let text = self.console();
+            let text = self.console.text();
             let rest = text.get(from..).unwrap_or("");
             if let Some(at) = rest.find(words) {
                 return Ok(from + at + words.len());
@@ -145,7 +138,7 @@ impl Vm {
                 let how = if ended { "the machine ended" } else { "still not after a while" };
                 return Err(Error::new(format!(
                     "no {words:?} on the console: {how}, {limit:?} given:\n{}",
-                    self.tail(40)
+                    self.console.tail(40)
                 )));
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -167,7 +160,9 @@ impl Vm {
                 Ok(Answer::Ready) => return Ok(()),
                 Ok(Answer::To(..)) => {}
                 Err(RecvTimeoutError::Timeout) if !left.is_zero() && !self.ended()? => {}
-                Err(_) => return Err(Error::new(format!("no agent after {limit:?}:\n{}", self.tail(60)))),
+                Err(_) => {
+                    return Err(Error::new(format!("no agent after {limit:?}:\n{}", self.console.tail(60))));
+                }
             }
         }
     }
@@ -179,7 +174,7 @@ impl Vm {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let answer = self.answers.recv_timeout(left).map_err(|_| {
-                Error::new(format!("no answer to `{command}`; the console says:\n{}", self.tail(40)))
+                Error::new(format!("no answer to `{command}`; the console says:\n{}", self.console.tail(40)))
             })?;
             if let Answer::To(number, output) = answer
                 && number == self.asked
@@ -340,13 +335,11 @@ fn start(options: &VmOptions, directory: &Path) -> Result<Vm> {
     let mut qemu = command.spawn().map_err(Error::on("start", "qemu-system-x86_64"))?;
     let keyboard = qemu.stdin.take().ok_or_else(|| Error::new("qemu without standard input"))?;
     let screen = qemu.stdout.take().ok_or_else(|| Error::new("qemu without standard output"))?;
-    let said = Arc::new(Mutex::new(Vec::new()));
-    let (sink, log) = (Arc::clone(&said), directory.join("console"));
-    std::thread::spawn(move || drain(screen, &log, &sink));
+    let console = Transcript::of(screen, &directory.join("console"));
     let agent = connect(&directory.join("agent"))?;
     let reader = agent.try_clone().map_err(Error::on("duplicate", "the agent's socket"))?;
     let answers = listen(reader);
-    Ok(Vm { directory: directory.to_owned(), qemu, keyboard, said, agent, answers, asked: 0 })
+    Ok(Vm { directory: directory.to_owned(), qemu, keyboard, console, agent, answers, asked: 0 })
 }
 
 fn connect(path: &Path) -> Result<UnixStream> {
@@ -387,20 +380,6 @@ fn listen(stream: UnixStream) -> Receiver<Answer> {
         }
     });
     receiver
-}
-
-fn drain(mut screen: impl Read, log: &Path, sink: &Mutex<Vec<u8>>) {
-    let mut file = File::create(log).ok();
-    let mut buffer = [0u8; 4096];
-    while let Ok(n) = screen.read(&mut buffer) {
-        if n == 0 {
-            break;
-        }
-        sink.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..n]);
-        if let Some(file) = &mut file {
-            let _ = file.write_all(&buffer[..n]);
-        }
-    }
 }
 
 /// `NUMBER STATUS LENGTH LENGTH`; `None` for another line.

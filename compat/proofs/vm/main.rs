@@ -62,6 +62,7 @@ fn look(proof: &mut Proof, under_test: UnderTest, tree: &Path) -> BTreeMap<Strin
     checks.text("the root file system is writable", "findmnt -no OPTIONS / | cut -d, -f1", "rw");
     let seen = units(&mut checks);
     fstab(&mut checks);
+    leftovers(&mut checks);
     limits::prove(&mut checks);
     plug::prove(&mut checks);
     checks.text("after daemon-reexec", "systemctl daemon-reexec && systemctl is-active dev-vdb.device mnt-data.mount dev-vdc.swap | uniq -c | xargs", "3 active");
@@ -141,7 +142,7 @@ fn off(checks: &mut Checks<'_>, begin: impl FnOnce(&mut Vm) -> runstead_compat::
     let begun = begin(checks.vm);
     checks.outcome("the way down begins", begun);
     let ended = checks.vm.wait_end(POWER_OFF);
-    let tail = checks.vm.tail(30);
+    let tail = checks.vm.console().tail(30);
     let who = checks.who;
     checks.proof.check(matches!(ended, Ok(true)), format!("{who}: it switches itself off"));
     if !matches!(ended, Ok(true)) {
@@ -179,6 +180,19 @@ fn fstab(checks: &mut Checks<'_>) {
         "systemctl start mnt-data.mount; findmnt -no SOURCE /mnt/data",
         "/dev/vdb",
     );
+}
+
+/// What only its processes may have goes with them, also when the service stays up.
+fn leftovers(checks: &mut Checks<'_>) {
+    let run = "systemd-run -q --wait --unit=done -p Type=oneshot -p RemainAfterExit=yes -p PrivateTmp=yes -p SetCredential=x:y";
+    let inside = "stat -f -c %T $CREDENTIALS_DIRECTORY";
+    let start =
+        format!("{} sh -c '{inside} >/run/kind' & sleep 1; cat /run/kind", run.replace(" --wait", ""));
+    checks.text("credentials are never swapped out", &start, "tmpfs");
+    checks.text("the service is up", "systemctl show done --value -p SubState", "exited");
+    let left = "ls -d /run/credentials/done.service /run/systemd/propagate/done.service /sys/fs/cgroup/system.slice/done.service 2>/dev/null | wc -l";
+    checks.soon("without credentials, propagation directory and cgroup", left, "0");
+    checks.text("it is stopped", "systemctl stop done && echo yes", "yes");
 }
 
 fn units(checks: &mut Checks<'_>) -> BTreeMap<String, String> {

@@ -7,7 +7,7 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// A person logs in on the serial line.
 pub fn login(checks: &mut Checks<'_>) {
     checks.proof.step(format!("{}: a login on the serial line", checks.who));
-    let from = checks.vm.console().len();
+    let from = checks.vm.console().text().len();
     let talk = (|| {
         let vm = &mut *checks.vm;
         vm.type_in("\n")?;
@@ -36,7 +36,7 @@ pub fn login(checks: &mut Checks<'_>) {
 /// `systemctl rescue`, and back.
 pub fn rescue(checks: &mut Checks<'_>) {
     checks.proof.step(format!("{}: rescue mode", checks.who));
-    let from = checks.vm.console().len();
+    let from = checks.vm.console().text().len();
     let talk = (|| {
         let vm = &mut *checks.vm;
         vm.start_command("systemctl rescue --no-block")?;
@@ -44,9 +44,8 @@ pub fn rescue(checks: &mut Checks<'_>) {
         vm.type_in("secret\n")?;
         let at = vm.expect(at, "# ", ANSWER)?;
         vm.type_in("echo $(systemctl is-active rescue.target sysinit.target nginx.service)!\n")?;
-        let at = vm.expect(at, "active active inactive!", ANSWER)?;
+        vm.expect(at, "active active inactive!", ANSWER)?;
         vm.type_in("exit\n")?;
-        let _ = at;
         vm.wait_agent(BOOT)
     })();
     checks.outcome("a shell in rescue mode, and back to the default target", talk);
