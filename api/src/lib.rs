@@ -1,6 +1,11 @@
-//! Shows: what clients see of the manager. `systemd1` is the D-Bus interface `org.freedesktop.systemd1`, `runtree` the files
-//! below the run root.
+//! Shows: what clients see of the manager. `systemd1` is the D-Bus interface `org.freedesktop.systemd1`, `login1` that of
+//! the login manager, `runtree` the files below the run root.
 #![forbid(unsafe_code)]
 
+pub mod error;
+pub mod interface;
+mod introspection;
+pub mod login1;
+pub mod polkit;
 pub mod runtree;
 pub mod systemd1;

@@ -9,6 +9,7 @@ mod raw;
 mod table;
 mod tick;
 
+use runstead_compat::arguments::Arguments;
 use runstead_compat::machine::UnderTest;
 use runstead_compat::{Error, Result, root};
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -18,13 +19,43 @@ use table::Measured;
 /// How many services are started side by side.
 const SERVICES: usize = 500;
 
+const USAGE: &str = "usage: runstead-bench [--check | --reference-only | --ours-only | --storm N]
+Prints the table of budgets for systemd and runstead, measured in one run on two CPUs. Needs root.
+  --check           fail when a figure is far from what it should be, twice
+  --reference-only  measure systemd alone
+  --ours-only       measure runstead alone
+  --storm N         measure 500 services side by side alone, N times";
+
+/// What is asked for.
+enum Task {
+    Check,
+    Bench { reference: bool, ours: bool },
+    Storms(usize),
+}
+
+fn task() -> std::result::Result<Task, ExitCode> {
+    let mut words = Arguments::from_env(USAGE)?;
+    let storms = words.value("--storm", 0);
+    let check = words.flag("--check");
+    let (reference_only, ours_only) = (words.flag("--reference-only"), words.flag("--ours-only"));
+    words.none_left()?;
+    match (storms, check, reference_only, ours_only) {
+        (0, true, false, false) => Ok(Task::Check),
+        (0, false, true, true) | (_, true, ..) | (1.., _, true, _) | (1.., _, _, true) => {
+            eprintln!("one task at a time\n{USAGE}");
+            Err(ExitCode::from(2))
+        }
+        (0, ..) => Ok(Task::Bench { reference: !ours_only, ours: !reference_only }),
+        (times, ..) => Ok(Task::Storms(times)),
+    }
+}
+
 fn main() -> ExitCode {
-    let asked = |option: &str| std::env::args().any(|a| a == option);
-    let storm = std::env::args().skip_while(|a| a != "--storm").nth(1).and_then(|n| n.parse().ok());
-    let outcome = match storm {
-        Some(times) => storms(times),
-        None if asked("--check") => check(),
-        None => bench(!asked("--ours-only"), !asked("--reference-only")).map(drop),
+    let outcome = match task() {
+        Ok(Task::Check) => check(),
+        Ok(Task::Bench { reference, ours }) => bench(reference, ours).map(drop),
+        Ok(Task::Storms(times)) => storms(times),
+        Err(status) => return status,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

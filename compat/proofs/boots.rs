@@ -2,6 +2,7 @@
 //!
 //! `cargo test -p runstead-compat --test boots -- [--boots N]`; `RUNSTEAD_UNDER_TEST` chooses the PID 1. Needs root.
 
+use runstead_compat::arguments::Arguments;
 use runstead_compat::compare::Snapshot;
 use runstead_compat::machine::{Machine, Options, UnderTest};
 use runstead_compat::proof::Proof;
@@ -26,17 +27,20 @@ struct Boot {
 }
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let given =
-        words.iter().position(|w| w == "--boots").map(|at| words.get(at + 1).and_then(|n| n.parse().ok()));
-    let Some(count) = given.unwrap_or(Some(BOOTS)) else {
-        eprintln!("boots: --boots needs a number");
-        return ExitCode::from(2);
+    let count = match arguments() {
+        Ok(count) => count,
+        Err(status) => return status,
     };
     let mut proof =
         Proof::begin("boots", Duration::from_secs(60) + BOOT_LIMIT * u32::try_from(count).unwrap_or(1));
     prove(&mut proof, count);
     proof.end()
+}
+
+fn arguments() -> std::result::Result<usize, ExitCode> {
+    let mut words = Arguments::from_env("usage: boots [--boots N]")?;
+    let count = words.value("--boots", BOOTS);
+    words.none_left().map(|()| count)
 }
 
 fn prove(proof: &mut Proof, count: usize) {

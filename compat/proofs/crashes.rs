@@ -3,6 +3,7 @@
 //!
 //! `cargo test -p runstead-compat --test crashes -- [--crashes N] [--seed N]`. Only for ours: the reference freezes. Needs root.
 
+use runstead_compat::arguments::Arguments;
 use runstead_compat::machine::{Entry, Machine, Options, UnderTest};
 use runstead_compat::proof::{Pid1, Proof};
 use runstead_compat::root;
@@ -29,14 +30,19 @@ const FORKER: &str =
     "[Service]\nType=forking\nGuessMainPID=no\nExecStart=/bin/sh -c 'sleep 1000 & sleep 1000 &'\n";
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let number = |name: &str, default: u64| match words.iter().position(|word| word == name) {
-        Some(at) => words.get(at + 1).and_then(|text| text.parse().ok()).unwrap_or(default),
-        None => default,
+    let (crashes, seed) = match arguments() {
+        Ok(given) => given,
+        Err(status) => return status,
     };
     let mut proof = Proof::begin("crashes", Duration::from_secs(300));
-    prove(&mut proof, number("--crashes", 50), number("--seed", 1));
+    prove(&mut proof, crashes, seed);
     proof.end()
+}
+
+fn arguments() -> Result<(u64, u64), ExitCode> {
+    let mut words = Arguments::from_env("usage: crashes [--crashes N] [--seed N]")?;
+    let given = (words.value("--crashes", 50), words.value("--seed", 1));
+    words.none_left().map(|()| given)
 }
 
 fn prove(proof: &mut Proof, crashes: u64, seed: u64) {

@@ -6,6 +6,7 @@
 mod program;
 
 use program::{Started, tail};
+use runstead_compat::arguments::Arguments;
 use runstead_compat::machine::{find_cgroup2, our_binary};
 use runstead_compat::proof::Proof;
 use runstead_compat::root;
@@ -28,9 +29,19 @@ struct Traces {
 }
 
 fn main() -> ExitCode {
+    let without_tree = match arguments() {
+        Ok(given) => given,
+        Err(status) => return status,
+    };
     let mut proof = Proof::begin("newcomer", Duration::from_secs(280));
-    prove(&mut proof, std::env::args().any(|word| word == "--no-root-tree"));
+    prove(&mut proof, without_tree);
     proof.end()
+}
+
+fn arguments() -> std::result::Result<bool, ExitCode> {
+    let mut words = Arguments::from_env("usage: newcomer [--no-root-tree]")?;
+    let without_tree = words.flag("--no-root-tree");
+    words.none_left().map(|()| without_tree)
 }
 
 fn prove(proof: &mut Proof, without_tree: bool) {

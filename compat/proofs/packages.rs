@@ -413,7 +413,7 @@ fn upgrade(machine: &Machine, seen: &mut Seen) -> Result<()> {
     show(machine, seen, "upgraded")
 }
 
-/// A service that has only a script.
+/// A service that has only a script. The script is done before its daemon is executed, which is waited for.
 fn old_kind(machine: &Machine, seen: &mut Seen) -> Result<()> {
     let place = machine.path("/etc/init.d/proofd");
     fs::write(&place, INIT_SCRIPT).map_err(Error::on("write", &place))?;
@@ -421,11 +421,12 @@ fn old_kind(machine: &Machine, seen: &mut Seen) -> Result<()> {
         machine,
         "chmod 755 /etc/init.d/proofd; update-rc.d proofd defaults; systemctl daemon-reload
         state() { systemctl is-active proofd; systemctl is-enabled proofd; systemctl status proofd >/dev/null; echo $?; pgrep -c -f '[s]leep 86399'; }
-        state; invoke-rc.d proofd start; echo $?; state
+        up() { for i in $(seq 50); do pgrep -f '[s]leep 86399' >/dev/null && return; sleep 0.1; done; }
+        state; invoke-rc.d proofd start; echo $?; up; state
         systemctl show proofd | grep -v -e ^Condition
         pid=$(pgrep -f '[s]leep 86399'); sed -n 's/^0:://p' /proc/$pid/cgroup
-        systemctl restart proofd; echo $?; [ $pid != $(pgrep -f '[s]leep 86399') ] && echo other
-        /etc/init.d/proofd stop; service proofd status >/dev/null; echo $?; service proofd start; state
+        systemctl restart proofd; echo $?; up; [ $pid != $(pgrep -f '[s]leep 86399') ] && echo other
+        /etc/init.d/proofd stop; service proofd status >/dev/null; echo $?; service proofd start; up; state
         systemctl stop proofd; echo $?; state
         update-rc.d proofd disable; systemctl is-enabled proofd
         rm /etc/init.d/proofd; update-rc.d proofd remove; systemctl daemon-reload; systemctl is-active proofd; systemctl cat proofd",

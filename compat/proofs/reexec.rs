@@ -9,6 +9,7 @@ mod client;
 mod load;
 
 use load::FILES;
+use runstead_compat::arguments::Arguments;
 use runstead_compat::machine::{Entry, Machine, Options, Running, UnderTest};
 use runstead_compat::proof::{Pid1, Proof};
 use runstead_compat::root;
@@ -49,17 +50,19 @@ fn main() -> ExitCode {
     if let ["inside", rest @ ..] = words.as_slice() {
         return load::inside(rest);
     }
-    let times = match words.iter().position(|w| *w == "--times") {
-        Some(at) => words.get(at + 1).and_then(|n| n.parse().ok()),
-        None => Some(100),
-    };
-    let Some(times) = times else {
-        eprintln!("reexec: --times needs a number");
-        return ExitCode::from(2);
+    let times = match arguments() {
+        Ok(times) => times,
+        Err(status) => return status,
     };
     let mut proof = Proof::begin("reexec", Duration::from_secs(280));
     prove(&mut proof, times);
     proof.end()
+}
+
+fn arguments() -> Result<usize, ExitCode> {
+    let mut words = Arguments::from_env("usage: reexec [--times N]")?;
+    let times = words.value("--times", 100);
+    words.none_left().map(|()| times)
 }
 
 fn prove(proof: &mut Proof, times: usize) {

@@ -1,4 +1,4 @@
-//! 100,000 random and damaged D-Bus messages and as many notifications over the live sockets of one PID 1, while
+//! A million random and damaged D-Bus messages and notifications, half of each, over the live sockets of one PID 1, while
 //! another client calls every 10 ms: it sees no error, PID 1 stays the same image, and its memory stays flat.
 //!
 //! `cargo test -p runstead-compat --test storm -- [--messages N] [--notifications N] [--seed N]`; `RUNSTEAD_UNDER_TEST` chooses the PID 1.
@@ -9,13 +9,15 @@ mod damage;
 
 use client::{Client, manager_call};
 use damage::Random;
+use runstead_compat::arguments::Arguments as Words;
 use runstead_compat::machine::{Entry, Machine, Options, Running, UnderTest};
 use runstead_compat::proof::{Pid1, Proof};
 use runstead_compat::root;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Where the program is in the machine.
@@ -26,8 +28,8 @@ const SENDER: &str = "storm.service";
 const VICTIM: &str = "storm-victim.service";
 /// How long the second client waits for an answer.
 const ANSWER: Duration = Duration::from_secs(5);
-/// Messages, and notifications.
-const MANY: u64 = 100_000;
+/// Messages, and as many notifications.
+const MANY: usize = 500_000;
 const MOST_GROWTH_KIB: i64 = 1024;
 /// Part of the messages that is sent before memory is looked at for the first time: caches fill once.
 const WARM_UP: usize = 20;
@@ -44,20 +46,24 @@ fn main() -> ExitCode {
     if let ["inside", rest @ ..] = words.as_slice() {
         return inside(rest);
     }
-    let number = |name: &str, default: u64| match words.iter().position(|w| *w == name) {
-        Some(at) => words.get(at + 1).and_then(|n| n.parse().ok()),
-        None => Some(default),
+    let given = match arguments() {
+        Ok(given) => given,
+        Err(status) => return status,
     };
-    let numbers = [number("--messages", MANY), number("--notifications", MANY), number("--seed", 1)];
-    let [Some(messages), Some(notifications), Some(seed)] = numbers else {
-        eprintln!("storm: --messages, --notifications and --seed need a number");
-        return ExitCode::from(2);
-    };
-    let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-    let given = Arguments { messages: count(messages), notifications: count(notifications), seed };
     let mut proof = Proof::begin("storm", Duration::from_secs(300));
     prove(&mut proof, &given);
     proof.end()
+}
+
+fn arguments() -> Result<Arguments, ExitCode> {
+    let usage = "usage: storm [--messages N] [--notifications N] [--seed N]\nHalf a million of each unless told otherwise.";
+    let mut words = Words::from_env(usage)?;
+    let given = Arguments {
+        messages: words.value("--messages", MANY),
+        notifications: words.value("--notifications", MANY),
+        seed: words.value("--seed", 1),
+    };
+    words.none_left().map(|()| given)
 }
 
 fn prove(proof: &mut Proof, given: &Arguments) {
@@ -82,7 +88,8 @@ fn prove(proof: &mut Proof, given: &Arguments) {
     drop(stop_caller);
     let ended = caller.wait(Duration::from_secs(10));
     proof.check(matches!(ended, Ok(Some(status)) if status.success()), "the second client came to its end");
-    let said = heard.lock().unwrap_or_else(PoisonError::into_inner).join("\n");
+    drop(caller);
+    let said = said(heard, "\n");
     println!("{said}");
     let calls = word_after(&said, "calls").unwrap_or(0);
     proof.check(word_after(&said, "errors") == Some(0), "the second client saw no error");
@@ -144,17 +151,17 @@ fn start(proof: &mut Proof, machine: &Machine, words: &[&str]) -> Option<Running
 }
 
 /// Collects what a sender prints.
-fn lines(sender: &mut Running) -> Arc<Mutex<Vec<String>>> {
-    let all = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&all);
-    if let Some(stdout) = sender.take_stdout() {
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                sink.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-            }
-        });
-    }
-    all
+fn lines(sender: &mut Running) -> JoinHandle<Vec<String>> {
+    let stdout = sender.take_stdout();
+    std::thread::spawn(move || {
+        let lines = stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines());
+        lines.map_while(Result::ok).collect()
+    })
+}
+
+/// All of them, once the program has ended.
+fn said(heard: JoinHandle<Vec<String>>, between: &str) -> String {
+    heard.join().unwrap_or_default().join(between)
 }
 
 /// The number behind the last occurrence of a word.
@@ -183,8 +190,9 @@ fn send_all(proof: &mut Proof, machine: &Machine, counts: (usize, usize), seed: 
         let Some(mut sender) = sender else { continue };
         let heard = lines(&mut sender);
         let ended = sender.wait(Duration::from_secs(120));
-        std::thread::sleep(Duration::from_millis(50));
-        let said = heard.lock().unwrap_or_else(PoisonError::into_inner).join(", ");
+        // One that hangs holds its output open: it ends here.
+        drop(sender);
+        let said = said(heard, ", ");
         let good = matches!(ended, Ok(Some(status)) if status.success());
         let sent = word_after(&said, "sent").unwrap_or(0);
         let stuck = if good { String::new() } else { format!("; {}", machine.diagnosis()) };

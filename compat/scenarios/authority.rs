@@ -1,10 +1,10 @@
 //! What callers who are not root may do over the system bus: what everybody may, and what polkit decides.
 
 use runstead_compat::check;
+use runstead_compat::layer::POLKIT;
 use runstead_compat::root::Distribution;
 use runstead_compat::scenario::{Case, Outcome, Scenario, equal};
 
-const POLKIT: &[&str] = &["polkitd"];
 const UNIT: (&str, &str) = (
     "@@.service",
     "[Service]

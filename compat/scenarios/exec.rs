@@ -81,6 +81,25 @@ pub const ALL: &[Scenario] = &[
         },
     ),
     Scenario::new(
+        "exec/what-is-mounted-in-a-run-time-directory-is-not-removed-with-it",
+        &[
+            ("/t/@@/data/kept", "somebody's"),
+            // A simple service is started before its process has made anything.
+            ("@@a.service", "[Service]\nType=exec\nRuntimeDirectory=@@\nExecStart=/bin/sleep 1d"),
+        ],
+        ("RuntimeDirectory=@@", "RuntimeDirectory=@@\nRuntimeDirectoryPreserve=yes"),
+        |c| {
+            c.ctl("start @@a.service")?;
+            c.ok("mkdir /run/@@/held; mount --bind /t/@@/data /run/@@/held; touch /run/@@/other")?;
+            c.ctl("stop @@a.service")?;
+            check!(!c.exists("/run/@@/other"), "what the service left is still there");
+            let kept = c.exists("/t/@@/data/kept");
+            c.ok("umount /run/@@/held; rm -rf /run/@@")?;
+            check!(kept, "what was mounted is gone");
+            Ok(())
+        },
+    ),
+    Scenario::new(
         "exec/run-time-state-and-other-directories",
         &[(
             "@@a.service",

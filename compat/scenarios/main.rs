@@ -14,11 +14,13 @@ mod notification;
 mod ordering;
 mod paths;
 mod restart;
+mod rundirs;
 mod sockets;
 mod timers;
 mod transient;
 mod units;
 
+use runstead_compat::arguments::Arguments as Words;
 use runstead_compat::layer;
 use runstead_compat::machine::{Machine, Options, UnderTest};
 use runstead_compat::root::{self, Distribution};
@@ -42,6 +44,7 @@ const TOPICS: &[&[Scenario]] = &[
     dropins::ALL,
     jobs::ALL,
     exec::ALL,
+    rundirs::ALL,
     units::ALL,
     authority::ALL,
 ];
@@ -55,27 +58,25 @@ struct Arguments {
     names: Vec<String>,
 }
 
-fn arguments() -> Result<Arguments, String> {
-    let mut given = Arguments { sabotage: false, reexec: false, list: false, jobs: 8, names: Vec::new() };
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--sabotage" => given.sabotage = true,
-            "--reexec" => given.reexec = true,
-            "--list" => given.list = true,
-            "--jobs" => {
-                let n = words.next().and_then(|n| n.parse().ok());
-                given.jobs = n.ok_or("--jobs needs a number")?;
-            }
-            option if option.starts_with('-') => return Err(format!("unknown option {option}")),
-            name => given.names.push(name.to_owned()),
-        }
-    }
-    Ok(given)
+const USAGE: &str = "usage: scenarios [--sabotage] [--reexec] [--jobs N] [--list] [NAME...]";
+
+fn arguments() -> Result<Arguments, ExitCode> {
+    let mut words = Words::from_env(USAGE)?;
+    Ok(Arguments {
+        sabotage: words.flag("--sabotage"),
+        reexec: words.flag("--reexec"),
+        list: words.flag("--list"),
+        jobs: words.value("--jobs", 8),
+        names: words.names()?,
+    })
 }
 
 fn main() -> ExitCode {
-    match arguments().and_then(|given| run(&given)) {
+    let given = match arguments() {
+        Ok(given) => given,
+        Err(status) => return status,
+    };
+    match run(&given) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {

@@ -7,6 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// The packages of the layers that the tests use.
+pub const POLKIT: &[&str] = &["polkitd"];
+
 /// Changes when [`INSTALL`] does, so that a stale layer is never used.
 const VERSION: u32 = 1;
 

@@ -1,12 +1,15 @@
 //! The same scenarios on runstead and on the reference.
 //!
-//! [`root`] builds the Debian root once, [`machine`] boots it under either PID 1 in namespaces, [`vm`] under a kernel of its own, [`compare`]
+//! [`root`] builds the Debian root once, [`layer`] what only some machines have on top of it, [`machine`] boots it under either PID 1 in namespaces, [`vm`] under a kernel of its own, [`compare`]
 //! lays two boots side by side, and [`scenario`] is the shape of one scenario. The scenarios themselves are
 //! in `scenarios/`, run by `cargo test -p runstead-compat --test scenarios`.
 
 pub mod archives;
+pub mod arguments;
 pub mod compare;
 pub mod console;
+pub mod installed;
+pub mod kernel;
 pub mod layer;
 pub mod machine;
 pub mod proof;

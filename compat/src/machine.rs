@@ -27,17 +27,18 @@ const OUR_PLACE: &str = "/usr/lib/runstead/runstead";
 const REFERENCE_PLACE: &str = "/lib/systemd/systemd";
 
 /// Runs in the new namespaces, makes the root ready as a container manager does, and becomes PID 1.
-/// Arguments: root (trees of an overlay, the uppermost first), staged files, terminal, dropped capabilities, mount propagation, then PID 1's environment, `--`, its words.
+/// Arguments: root (trees of an overlay, the uppermost first), staged files, terminal, dropped capabilities, mount propagation, upper layer (or nothing), then PID 1's environment, `--`, its words.
 const PREPARE: &str = r#"
 set -e
-root=$1 staged=$2 terminal=$3 dropped=$4 propagation=$5; shift 5
+root=$1 staged=$2 terminal=$3 dropped=$4 propagation=$5 kept=$6; shift 6
 mount --make-rprivate /
 scratch=$staged/scratch
 mkdir -p "$scratch"
 mount -t tmpfs -o mode=755 tmpfs "$scratch"
-mkdir "$scratch/upper" "$scratch/work" "$scratch/merged"
-cp -a "$staged/files/." "$scratch/upper/"
-mount -t overlay overlay -o "lowerdir=$root,upperdir=$scratch/upper,workdir=$scratch/work" "$scratch/merged"
+kept=${kept:-$scratch}
+mkdir -p "$kept/upper" "$kept/work" "$scratch/merged"
+mount -t overlay overlay -o "lowerdir=$root,upperdir=$kept/upper,workdir=$kept/work" "$scratch/merged"
+cp -a "$staged/files/." "$scratch/merged/"
 cd "$scratch/merged"
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
@@ -68,6 +69,23 @@ env=()
 while [ "$1" != -- ]; do env+=("$1"); shift; done
 shift
 exec setpriv --bounding-set "$dropped" --inh-caps -all env -i "${env[@]}" "$@"
+"#;
+
+/// The same for a machine that consists of our binary, and of the root if there is one: nothing else is in its tree, not even a
+/// directory, and nothing is mounted.
+const PREPARE_ALONE: &str = r#"
+set -e
+root=$1 staged=$2 dropped=$4; shift 6
+mount --make-rprivate /
+tree=$staged/tree
+mkdir "$tree"
+mount -t tmpfs -o mode=755 tmpfs "$tree"
+[ -z "$root" ] || cp -a "$root/." "$tree/"
+cp "$staged/files/usr/lib/runstead/runstead" "$tree/init"
+env=()
+while [ "$1" != -- ]; do env+=("$1"); shift; done
+shift 2
+exec setpriv --bounding-set "$dropped" --inh-caps -all env -i "${env[@]}" chroot "$tree" /init "$@"
 "#;
 
 /// Which PID 1 is booted.
@@ -127,6 +145,12 @@ pub struct Options {
     /// Whether mounts propagate into the mount namespaces that PID 1 makes and back, as PID 1 of a host itself
     /// arranges and as a container's manager may. Without it the reference cannot pass credentials.
     pub shared_mounts: bool,
+    /// Nothing but our binary, at `/init`, and a copy of the root if one is named: no files, no mounts.
+    pub alone: bool,
+    /// A directory for what the machine changes, which the next machine finds again; else a tmpfs of its own.
+    pub kept: Option<PathBuf>,
+    /// The program that becomes PID 1, instead of that of `under_test`; our binary is put into the machine only without it.
+    pub init: Option<String>,
     /// A program (and its first arguments) that is started instead and executes PID 1, which it gets as arguments.
     pub before: Vec<String>,
     /// Extra arguments of PID 1.
@@ -138,7 +162,8 @@ impl Options {
     pub fn new(under_test: UnderTest, root: impl Into<PathBuf>) -> Options {
         let root = root.into();
         let (files, env, before, args) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Options { under_test, root, layers: Vec::new(), files, env, shared_mounts: false, before, args }
+        let (shared_mounts, alone, kept, init, layers) = (false, false, None, None, Vec::new());
+        Options { under_test, root, layers, files, env, shared_mounts, alone, kept, init, before, args }
     }
 }
 
@@ -179,6 +204,34 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         kill_tree(&mut self.child);
+    }
+}
+
+/// What a script said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// On standard output.
+    pub text: String,
+    /// On standard error.
+    pub error: String,
+    /// What it ended with; `None` for a signal.
+    pub code: Option<i32>,
+}
+
+impl Said {
+    /// Its standard output, of a script that has to end with a status up to `worst`.
+    pub fn up_to(self, worst: i32) -> Result<String> {
+        match self.code {
+            Some(code) if code <= worst => Ok(self.text),
+            code => {
+                Err(Error::new(format!("ended with {code:?}: {} {}", self.text.trim(), self.error.trim())))
+            }
+        }
+    }
+
+    /// Both, one behind the other.
+    pub fn all(&self) -> String {
+        format!("{}{}", self.text, self.error)
     }
 }
 
@@ -291,6 +344,13 @@ impl Machine {
         outcome
     }
 
+    /// What a shell's script says, given two minutes.
+    pub fn shell(&self, script: &str) -> Result<Said> {
+        let output = self.run_for(&["sh", "-c", script], Duration::from_secs(120))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Said { text: text(&output.stdout), error: text(&output.stderr), code: output.status.code() })
+    }
+
     /// Runs a command inside; after `limit` it is killed and the error says where PID 1 was.
     pub fn run_for(&self, words: &[&str], limit: Duration) -> Result<Output> {
         let mut child = self.start_inside(words, Stdio::null(), Stdio::piped())?;
@@ -360,9 +420,10 @@ fn start(options: &Options, directory: &Path, cgroup: &Path) -> Result<(Child, C
     let mut environment =
         vec!["container=runstead-test".to_owned(), "TERM=linux".to_owned(), SEARCH_PATH.to_owned()];
     environment.extend(options.env.iter().cloned());
-    let program = match options.under_test {
-        UnderTest::Systemd => REFERENCE_PLACE,
-        UnderTest::Ours => {
+    let program = match (&options.init, options.under_test) {
+        (Some(init), _) => init,
+        (None, UnderTest::Systemd) => REFERENCE_PLACE,
+        (None, UnderTest::Ours) => {
             let place = staged.join(OUR_PLACE.trim_start_matches('/'));
             let parent = place.parent().expect("the place is inside the staged tree");
             fs::create_dir_all(parent).map_err(Error::on("create", parent))?;
@@ -384,10 +445,11 @@ fn start(options: &Options, directory: &Path, cgroup: &Path) -> Result<(Child, C
         .arg(cgroup)
         .args(["setpriv", "--pdeathsig", "KILL", "setsid"])
         .args(["unshare", "-m", "-p", "-C", "-u", "-i", "-n", "--fork", "--kill-child"])
-        .args(["bash", "-c", PREPARE, "prepare"])
+        .args(["bash", "-c", if options.alone { PREPARE_ALONE } else { PREPARE }, "prepare"])
         .arg(lower.join(OsStr::new(":")))
         .arg(directory)
         .args([console.terminal.as_str(), DROPPED, propagation])
+        .arg(options.kept.as_deref().unwrap_or(Path::new("")))
         .args(&environment)
         .arg("--")
         .args(&options.before)

@@ -91,6 +91,9 @@ const HOST_PROGRAMS: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("mke2fs", "e2fsprogs"),
+    ("xz", "xz-utils"),
+    // The root of a small distribution is made of it.
+    ("busybox", "busybox-static"),
     // Who else speaks D-Bus, for the tests of our codec.
     ("busctl", "systemd"),
     ("dbus-daemon", "dbus-daemon"),

@@ -31,6 +31,13 @@ impl Transcript {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
+    /// The position behind the first `words` that were written from byte `from` on.
+    pub fn find(&self, from: usize, words: &str) -> Option<usize> {
+        let text = self.text();
+        let at = text.get(from..)?.find(words)?;
+        Some(from + at + words.len())
+    }
+
     /// The last `n` lines written.
     pub fn tail(&self, n: usize) -> String {
         let text = self.text();

@@ -73,6 +73,8 @@ pub struct VmOptions {
     pub files: Vec<(String, Entry)>,
     /// Added to the kernel's command line.
     pub words: String,
+    /// Booted instead of the tree's initramfs.
+    pub initramfs: Option<PathBuf>,
     /// Whether a reboot ends the virtual machine.
     pub once: bool,
 }
@@ -80,7 +82,14 @@ pub struct VmOptions {
 impl VmOptions {
     /// Nothing extra; a reboot ends it.
     pub fn new(under_test: UnderTest, root: impl Into<PathBuf>) -> VmOptions {
-        VmOptions { under_test, root: root.into(), files: Vec::new(), words: String::new(), once: true }
+        VmOptions {
+            under_test,
+            root: root.into(),
+            files: Vec::new(),
+            words: String::new(),
+            initramfs: None,
+            once: true,
+        }
     }
 }
 
@@ -128,10 +137,8 @@ impl Vm {
     pub fn expect(&mut self, from: usize, words: &str, limit: Duration) -> Result<usize> {
         let end = Instant::now() + limit;
         loop {
-            let text = self.console.text();
-            let rest = text.get(from..).unwrap_or("");
-            if let Some(at) = rest.find(words) {
-                return Ok(from + at + words.len());
+            if let Some(at) = self.console.find(from, words) {
+                return Ok(at);
             }
             let ended = self.ended()?;
             if ended || Instant::now() >= end {
@@ -296,7 +303,7 @@ fn make_disks(options: &VmOptions, directory: &Path) -> Result<()> {
 }
 
 /// The kernel in a tree, or its initramfs: the file of `/boot` with that prefix.
-fn boot_file(root: &Path, prefix: &str) -> Result<PathBuf> {
+pub(crate) fn boot_file(root: &Path, prefix: &str) -> Result<PathBuf> {
     let boot = root.join("boot");
     let list = fs::read_dir(&boot).map_err(Error::on("read", &boot))?;
     let all = list.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix));
@@ -326,7 +333,11 @@ fn start(options: &VmOptions, directory: &Path) -> Result<Vm> {
         command.args(["-drive", &format!("file={},format=raw,if=virtio", file.display())]);
     }
     command.arg("-kernel").arg(boot_file(&options.root, "vmlinuz")?);
-    command.arg("-initrd").arg(boot_file(&options.root, "initrd")?);
+    let initramfs = match &options.initramfs {
+        Some(path) => path.clone(),
+        None => boot_file(&options.root, "initrd")?,
+    };
+    command.arg("-initrd").arg(initramfs);
     command.args(["-append", &line]);
     if options.once {
         command.arg("-no-reboot");

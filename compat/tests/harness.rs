@@ -1,5 +1,6 @@
 //! The harness itself: what a machine that hangs, panics or is killed leaves. Needs root and the Debian root.
 
+use runstead_compat::arguments::Arguments;
 use runstead_compat::machine::{Machine, Options, UnderTest, find_cgroup2};
 use runstead_compat::root;
 use std::path::Path;
@@ -10,8 +11,14 @@ type Outcome = Result<(), String>;
 type Test = (&'static str, fn() -> Outcome);
 
 fn main() -> ExitCode {
-    if std::env::args().any(|a| a == "--boot-and-wait") {
-        return boot_and_wait();
+    let boots_only = Arguments::from_env("usage: harness [--boot-and-wait]").and_then(|mut words| {
+        let boots_only = words.flag("--boot-and-wait");
+        words.none_left().map(|()| boots_only)
+    });
+    match boots_only {
+        Ok(true) => return boot_and_wait(),
+        Ok(false) => {}
+        Err(status) => return status,
     }
     let all: &[Test] = &[
         ("a PID 1 that hangs is named with the place where it hangs", hangs),

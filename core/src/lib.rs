@@ -5,6 +5,7 @@
 //! [`engine::effect::Effect`]s. The same events give the same effects, to the byte.
 #![forbid(unsafe_code)]
 
+pub mod carry;
 pub mod conditions;
 pub mod directives;
 pub mod engine;
@@ -13,7 +14,10 @@ pub mod install;
 pub mod jobs;
 pub mod names;
 pub mod plan;
+pub mod rundir;
+pub mod sessions;
 pub mod settings;
+pub mod tmpfiles;
 pub mod unitfile;
 pub mod units;
 pub mod values;

@@ -15,9 +15,61 @@ impl Shell {
         if !self.anybody_listens() {
             return;
         }
-        let on_bus = self.concerns_bus(announcement);
+        let mut listeners = self.listeners(announcement);
+        match announcement {
+            Announcement::UnitChanged(unit) => {
+                listeners.retain(|peer| !self.clients.defer_if_behind(*peer, unit));
+            }
+            Announcement::UnitRemoved(unit) => self.clients.forget_change(unit),
+            _ => {}
+        }
+        self.tell(announcement, &listeners);
+        if let Announcement::JobRemoved { job, .. } = announcement {
+            for peer in self.clients.peers.values_mut() {
+                peer.quiet.as_mut().map(|jobs| jobs.remove(&job.0));
+            }
+        }
+    }
+
+    /// Tell those who were behind and have caught up of the units that changed meanwhile, as they are now.
+    pub(crate) fn announce_changed(&mut self) {
+        while let Some((peer, unit)) = self.clients.next_deferred() {
+            self.tell(&Announcement::UnitChanged(unit), &[peer]);
+        }
+    }
+
+    fn tell(&mut self, announcement: &Announcement, listeners: &[PeerId]) {
+        if listeners.is_empty() {
+            return;
+        }
         for message in self.signals_for(announcement) {
-            self.broadcast(&message, on_bus);
+            for peer in listeners {
+                self.send(*peer, &message);
+            }
+        }
+    }
+
+    /// Everybody on the private socket but those who want to hear of their own things only, and the bus when it is for
+    /// somebody there.
+    fn listeners(&mut self, announcement: &Announcement) -> Vec<PeerId> {
+        let bus = self.concerns_bus(announcement).then_some(BUS);
+        let private = self.clients.private().filter(|peer| self.concerns_peer(*peer, announcement));
+        private.chain(bus).collect()
+    }
+
+    fn concerns_peer(&self, id: PeerId, announcement: &Announcement) -> bool {
+        let Some(jobs) = self.clients.peers.get(&id).and_then(|peer| peer.quiet.as_ref()) else {
+            return true;
+        };
+        match announcement {
+            Announcement::UnitChanged(unit) => {
+                let unit = self.unit_id(unit).map(|id| self.engine.unit(id));
+                unit.is_some_and(|unit| unit.refs.contains_key(&id))
+            }
+            Announcement::JobNew { job, .. }
+            | Announcement::JobChanged(job)
+            | Announcement::JobRemoved { job, .. } => jobs.contains(&job.0),
+            _ => false,
         }
     }
 
@@ -102,28 +154,22 @@ impl Shell {
         }
     }
 
-    /// Send a signal to all private peers, and to the bus when it is for somebody there.
-    fn broadcast(&mut self, message: &Message, on_bus: bool) {
-        let peers: Vec<PeerId> = self.clients.private().collect();
-        for peer in peers {
-            self.send(peer, message);
-        }
-        if on_bus {
-            self.send(BUS, message);
-        }
-    }
-
-    /// `Subscribe`: on the bus until the caller goes; on the private socket everybody gets everything.
+    /// `Subscribe`: on the bus until the caller goes; on the private socket everybody gets everything, unless he unsubscribed.
     pub(crate) fn subscribe(&mut self, peer: PeerId, caller: &Caller) {
+        if let Some(private) = self.clients.peers.get_mut(&peer).filter(|_| peer != BUS) {
+            private.quiet = None;
+        }
         if peer == BUS && self.bus.subscribers.insert(caller.sender.clone()) {
             self.watch_sender(&caller.sender);
         }
     }
 
-    /// `Unsubscribe`.
+    /// `Unsubscribe`; on the private socket, too, where it leaves the caller's own units and jobs.
     pub(crate) fn unsubscribe(&mut self, peer: PeerId, caller: &Caller) {
         if peer == BUS {
             self.bus.subscribers.remove(&caller.sender);
+        } else if let Some(private) = self.clients.peers.get_mut(&peer) {
+            private.quiet.get_or_insert_default();
         }
     }
 }

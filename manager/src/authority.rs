@@ -2,7 +2,7 @@
 //! can wait is bounded, of each sender and of all together.
 use crate::clients::BUS;
 use crate::shell::Shell;
-use runstead_api::systemd1::authority::{Question, Verdict};
+use runstead_api::polkit::{Question, Verdict};
 use runstead_api::systemd1::errors::Error;
 use runstead_core::engine::effect::FdId;
 use runstead_core::engine::event::Caller;

@@ -31,8 +31,8 @@ pub(crate) struct Pending {
 pub(crate) enum Wanted {
     /// It becomes the reply.
     Reply(Shape),
-    /// The unit was loaded for the call: now do the call, which polkit may have allowed already.
-    Again { allowed: bool },
+    /// The unit was loaded for the call: now do the call, which polkit may have allowed already, or which waited for a look.
+    Again { allowed: bool, looked: bool },
     /// Nobody waits.
     Nothing,
 }
@@ -44,6 +44,8 @@ struct Standing {
     load: bool,
     /// polkit allowed it.
     allowed: bool,
+    /// The look at the run root that it waited for is over.
+    looked: bool,
 }
 
 /// All of them.
@@ -85,12 +87,17 @@ impl Shell {
 
     /// Do a call of a known caller.
     pub(crate) fn dispatch(&mut self, peer: PeerId, message: &Message, caller: Caller) {
-        self.dispatch_as(peer, message, caller, Standing { load: true, allowed: false });
+        self.dispatch_as(peer, message, caller, Standing { load: true, allowed: false, looked: false });
     }
 
     /// Do a call over the bus that polkit allowed.
     pub(crate) fn dispatch_allowed(&mut self, message: &Message, caller: Caller) {
-        self.dispatch_as(BUS, message, caller, Standing { load: true, allowed: true });
+        self.dispatch_as(BUS, message, caller, Standing { load: true, allowed: true, looked: false });
+    }
+
+    /// Do a call that waited for a look at the run root: nobody may have wanted the unit in memory meanwhile.
+    pub(crate) fn dispatch_looked(&mut self, peer: PeerId, message: &Message, caller: Caller) {
+        self.dispatch_as(peer, message, caller, Standing { load: true, allowed: false, looked: true });
     }
 
     fn dispatch_as(&mut self, peer: PeerId, message: &Message, caller: Caller, standing: Standing) {
@@ -108,8 +115,8 @@ impl Shell {
         caller: &Caller,
         standing: Standing,
     ) -> Result<Option<Message>, Error> {
-        let Standing { load, allowed } = standing;
-        let again = Wanted::Again { allowed };
+        let Standing { load, allowed, looked } = standing;
+        let again = Wanted::Again { allowed, looked };
         let (target, call) = route::route(message)?;
         let unit = match self.unit_target(&target, caller)? {
             Some(unit) if self.unit_id(&unit).is_none() && needs_loaded(&call) => {
@@ -140,6 +147,9 @@ impl Shell {
                 require_root(caller)?;
                 let operation = manager_properties::set(&property, &value)?;
                 self.operate(peer, message, caller, operation)
+            }
+            call if unit.is_some() && !looked && self.awaits_shares(&call) => {
+                self.await_shares(peer, message, caller).map(|()| None)
             }
             call => self.look(message, &target, unit.as_ref(), &call).map(Some),
         }
@@ -230,7 +240,7 @@ impl Shell {
         action: Action,
         standing: Standing,
     ) -> Result<Option<Message>, Error> {
-        let Standing { load, allowed } = standing;
+        let Standing { load, allowed, looked } = standing;
         match action {
             Action::Read(read) => self.read_action(message, caller, &read).map(Some),
             Action::Engine(request, shape) => {
@@ -245,7 +255,7 @@ impl Shell {
                             message,
                             caller,
                             Request::LoadUnit(unit),
-                            Wanted::Again { allowed },
+                            Wanted::Again { allowed, looked },
                         )?;
                         return Ok(None);
                     }
@@ -393,19 +403,28 @@ impl Shell {
         self.pending.push_back(Event::Call { call, caller: Caller::default(), request: Box::new(request) });
     }
 
+    /// Who made a job is told how it ended.
+    fn remember_job(&mut self, peer: PeerId, job: u32) {
+        if peer == BUS {
+            self.bus.jobs.insert(job);
+        } else if let Some(jobs) = self.clients.peers.get_mut(&peer).and_then(|peer| peer.quiet.as_mut()) {
+            jobs.insert(job);
+        }
+    }
+
     /// The engine answers a call.
     pub(crate) fn answered(&mut self, call: CallId, result: Result<Response, Failure>) {
         let Some(pending) = self.calls.pending.remove(&call) else { return };
         let Pending { peer, message, what, caller } = pending;
         let reply = match (what, result) {
             (Wanted::Nothing, _) => return,
-            (Wanted::Again { allowed }, Ok(_)) => {
-                self.dispatch_as(peer, &message, caller, Standing { load: false, allowed });
+            (Wanted::Again { allowed, looked }, Ok(_)) => {
+                self.dispatch_as(peer, &message, caller, Standing { load: false, allowed, looked });
                 return self.close_unclaimed(&message);
             }
             (Wanted::Reply(shape), Ok(response)) => {
-                if let (BUS, Response::Job { job, .. }) = (peer, &response) {
-                    self.bus.jobs.insert(job.0);
+                if let Response::Job { job, .. } = &response {
+                    self.remember_job(peer, job.0);
                 }
                 answer::response(&message, shape, &response)
             }
@@ -446,6 +465,7 @@ impl Shell {
     /// A connection went: its calls go on, but nobody is told.
     pub(crate) fn forget_calls(&mut self, peer: PeerId) {
         self.calls.pending.retain(|_, pending| pending.peer != peer);
+        self.shares.forget(peer);
     }
 
     /// Whether a call that is under way took this descriptor over.
@@ -481,12 +501,7 @@ impl Shell {
                 ));
             }
             Operation::SetServiceWatchdogs(on) => self.host.service_watchdogs = on,
-            Operation::SwitchRoot { .. } => {
-                return Err(Error::new(
-                    "org.freedesktop.DBus.Error.NotSupported",
-                    "Switching the root is not supported outside of an initrd",
-                ));
-            }
+            Operation::SwitchRoot { root, init } => self.plan_switch_root(&root, &init)?,
             Operation::DynamicUserByName(_) | Operation::DynamicUserByUid(_) | Operation::DynamicUsers => {
                 return answer::dynamic_users(&self.engine, &operation, message).map(Some);
             }

@@ -331,22 +331,22 @@ impl Shell {
 
     /// systemd.service(5), `PIDFile=`.
     fn read_pid_file(&mut self, path: &str, cgroup: Option<&str>, output: &mut ChainOutput) {
-        let verdict = runstead_os::pidfile::read(path).and_then(|found| {
-            let inside = match cgroup {
-                Some(cgroup) => self.ownership.contains(cgroup, found.pid),
-                None => process::is_child(found.pid),
+        let verdict = runstead_os::pidfile::read(path).and_then(|claim| {
+            let is_inside = match cgroup {
+                Some(cgroup) => self.ownership.contains(cgroup, claim.pid()),
+                None => process::is_child(claim.pid()),
             };
-            if inside || found.owner == 0 {
-                output.is_child = process::is_child(found.pid);
-                Ok(found.pid)
-            } else {
-                Err(format!(
-                    "{path}: process {} is not the unit's, and the file belongs to uid {}, not root",
-                    found.pid, found.owner
-                ))
-            }
+            claim.settle(is_inside, |pid, moment| self.aliens.reaped_since(pid, moment))
         });
-        output.pid_file = Some(verdict.map_err(Into::into));
+        output.pid_file = Some(match verdict {
+            Ok(named) => {
+                let pid = named.pid;
+                output.is_child = process::is_child(pid);
+                self.aliens.named = Some(named);
+                Ok(pid)
+            }
+            Err(why) => Err(why.into()),
+        });
     }
 
     /// systemd.service(5), `GuessMainPID=`: the one process whose parent is not in the cgroup, when there is only one.

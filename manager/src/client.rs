@@ -1,7 +1,7 @@
 //! A small synchronous D-Bus client: of the manager's private socket, for the live display, and of the system bus, for what a
 //! user's manager asks PID 1 for.
 use runstead_wire::dbus::auth::ClientAuth;
-use runstead_wire::dbus::{Connection, Kind, Limits, Message};
+use runstead_wire::dbus::{Connection, Kind, Limits, Message, Phase};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -30,6 +30,8 @@ pub struct UnitLine {
     pub job: u32,
 }
 
+/// How long the other side may take to accept us.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
 
@@ -54,11 +56,22 @@ pub fn attach_by_system_manager(below: &str, pids: &[i32], wait: Duration) -> io
 }
 
 impl Client {
-    /// Connect.
+    /// Connect, and wait until the other side has accepted us: systemd looks at a message that comes with the handshake only when
+    /// more comes.
     pub fn connect(socket: &Path) -> io::Result<Client> {
         let stream = UnixStream::connect(socket)?;
         let connection = Connection::client(ClientAuth::external(false), Limits::default());
-        Ok(Client { stream, connection, signals: Vec::new() })
+        let mut client = Client { stream, connection, signals: Vec::new() };
+        let end = Instant::now() + HANDSHAKE;
+        while client.connection.phase() != Phase::Open {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer to the handshake"));
+            }
+            client.write()?;
+            client.read(left)?;
+        }
+        Ok(client)
     }
 
     /// Connect to the system bus and ask its driver for a name.
@@ -77,6 +90,24 @@ impl Client {
     /// Call a method of the manager and wait for its answer.
     pub fn call(&mut self, member: &str, wait: Duration) -> io::Result<Message> {
         self.ask(&Message::method_call(None, runstead_api::systemd1::MANAGER_PATH, MANAGER, member), wait)
+    }
+
+    /// `StartUnit`, `StopUnit`, `RestartUnit` and the like: queue a job, in that mode.
+    pub fn change_unit(&mut self, method: &str, unit: &str, mode: &str, wait: Duration) -> io::Result<()> {
+        let call = Message::method_call(None, runstead_api::systemd1::MANAGER_PATH, MANAGER, method);
+        let call = call.build(|writer| {
+            writer.str(unit).str(mode);
+        });
+        self.ask(&call.map_err(io::Error::other)?, wait).map(drop)
+    }
+
+    /// `SwitchRoot`: from an initramfs to the system at `root`; an empty `init` is the system's own.
+    pub fn switch_root(&mut self, root: &str, init: &str, wait: Duration) -> io::Result<()> {
+        let call = Message::method_call(None, runstead_api::systemd1::MANAGER_PATH, MANAGER, "SwitchRoot");
+        let call = call.build(|writer| {
+            writer.str(root).str(init);
+        });
+        self.ask(&call.map_err(io::Error::other)?, wait).map(drop)
     }
 
     /// Send a call and wait for its answer.
@@ -112,21 +143,34 @@ impl Client {
             if let Some(message) = self.connection.next_message() {
                 return message.map(Some).map_err(io::Error::other);
             }
-            while self.connection.wants_write() {
-                let count = self.stream.write(self.connection.outgoing().bytes)?;
-                self.connection.advance_written(count);
-            }
+            self.write()?;
             let Some(left) = end.checked_duration_since(Instant::now()) else { return Ok(None) };
-            self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
-            let mut buffer = [0; 16384];
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => {
-                    self.connection.feed(&buffer[..count], []).map_err(io::Error::other)?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => return Err(error),
+            if !self.read(left)? {
+                return Ok(None);
             }
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        while self.connection.wants_write() {
+            let count = self.stream.write(self.connection.outgoing().bytes)?;
+            self.connection.advance_written(count);
+        }
+        Ok(())
+    }
+
+    /// Take what comes within `wait`; whether something came.
+    fn read(&mut self, wait: Duration) -> io::Result<bool> {
+        self.stream.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
+        let mut buffer = [0; 16384];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                self.connection.feed(&buffer[..count], []).map_err(io::Error::other)?;
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }

@@ -3,6 +3,7 @@ use crate::shell::{Shell, Token};
 use runstead_api::systemd1::BUS_NAME;
 use runstead_core::engine::effect::FdId;
 use runstead_core::engine::event::{Caller, Event};
+use runstead_core::names::UnitName;
 use runstead_os::reactor::{Interest, Priority, Ready};
 use runstead_os::socket::{Credentials, peer_credentials, recv_with_fds, send_with_fds, unix};
 use runstead_wire::dbus::{Connection, Kind, Limits, Message, Phase, ServerAuth};
@@ -26,6 +27,8 @@ const READ: usize = 64 << 10;
 /// Messages of one peer handled in one round.
 const MESSAGES: usize = 32;
 
+/// Bytes that wait to be written to somebody who cannot keep up with what happens.
+const BEHIND: usize = 1 << 20;
 /// Whoever has not said who it is by then is dropped.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
@@ -37,12 +40,16 @@ pub(crate) struct Peer {
     pub credentials: Credentials,
     /// What the reactor waits for.
     writing: bool,
+    /// Units that changed while this one was behind: one signal will do for all the changes of each.
+    changed: BTreeSet<UnitName>,
+    /// It wants to hear only of the units that it holds a reference to, and of these jobs, which it made.
+    pub quiet: Option<BTreeSet<u32>>,
 }
 
 impl Peer {
     /// A connection of which nothing is known to the reactor yet.
     pub fn new(socket: OwnedFd, connection: Connection, credentials: Credentials) -> Peer {
-        Peer { socket, connection, credentials, writing: false }
+        Peer { socket, connection, credentials, writing: false, changed: BTreeSet::new(), quiet: None }
     }
 }
 
@@ -56,6 +63,8 @@ pub(crate) struct Clients {
     /// When the handshake of these has to be over, in the order in which they came.
     handshakes: BTreeMap<PeerId, Instant>,
     guid: String,
+    /// Those who have yet to hear of changed units.
+    deferred: BTreeSet<PeerId>,
 }
 
 impl Clients {
@@ -68,6 +77,7 @@ impl Clients {
             backlog: BTreeSet::new(),
             handshakes: BTreeMap::new(),
             guid,
+            deferred: BTreeSet::new(),
         }
     }
 
@@ -106,6 +116,41 @@ impl Clients {
             self.handshakes.remove(id);
         }
         late
+    }
+
+    fn is_behind(&self, id: PeerId) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.connection.outgoing_bytes() > BEHIND)
+    }
+
+    /// Whether somebody who reads slower than we write hears of this change later.
+    pub fn defer_if_behind(&mut self, id: PeerId, unit: &UnitName) -> bool {
+        if !self.is_behind(id) {
+            return false;
+        }
+        let Some(peer) = self.peers.get_mut(&id) else { return false };
+        peer.changed.insert(unit.clone());
+        self.deferred.insert(id);
+        true
+    }
+
+    /// A unit is no more: its changes do not matter.
+    pub fn forget_change(&mut self, unit: &UnitName) {
+        for id in &self.deferred {
+            if let Some(peer) = self.peers.get_mut(id) {
+                peer.changed.remove(unit);
+            }
+        }
+    }
+
+    /// Somebody who has caught up, and a unit of which it has to hear.
+    pub fn next_deferred(&mut self) -> Option<(PeerId, UnitName)> {
+        while let Some(id) = self.deferred.iter().copied().find(|id| !self.is_behind(*id)) {
+            if let Some(unit) = self.peers.get_mut(&id).and_then(|peer| peer.changed.pop_first()) {
+                return Some((id, unit));
+            }
+            self.deferred.remove(&id);
+        }
+        None
     }
 
     /// Connections on the private socket that have shown who they are.
@@ -341,6 +386,7 @@ impl Shell {
             self.close_fd(FdId(fd));
         }
         self.clients.handshakes.remove(&id);
+        self.clients.deferred.remove(&id);
         self.forget_calls(id);
         self.pending.push_back(Event::CallerGone(id));
         if id == BUS {
@@ -352,6 +398,37 @@ impl Shell {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn peer(outgoing: usize) -> Peer {
+        let (socket, _) = std::os::unix::net::UnixStream::pair().expect("sockets");
+        let auth = ServerAuth::new("0123456789abcdef0123456789abcdef", Some(0), false, true);
+        let mut connection = Connection::server(auth, Limits::default());
+        connection.feed(b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n", []).expect("a handshake");
+        let signal = Message::signal("/a", "a.b", "C").build(|writer| {
+            writer.str(&"x".repeat(outgoing));
+        });
+        connection.send(&signal.expect("a signal")).expect("it fits");
+        Peer::new(socket.into(), connection, Credentials { pid: 1, uid: 0, gid: 0 })
+    }
+
+    #[test]
+    fn who_is_behind_hears_of_each_unit_once_and_holds_nobody_up() {
+        let unit = |name| UnitName::parse(name).expect("a name");
+        let mut clients = Clients::new(None, String::new());
+        clients.peers.insert(7, peer(2 * BEHIND));
+        clients.peers.insert(8, peer(0));
+        for name in ["a.service", "b.service", "a.service", "c.service"] {
+            assert!(clients.defer_if_behind(7, &unit(name)));
+            assert!(!clients.defer_if_behind(8, &unit(name)), "nobody waits for another");
+        }
+        clients.forget_change(&unit("b.service"));
+        assert_eq!(clients.next_deferred(), None);
+        clients.peers.get_mut(&7).expect("there").connection.advance_written(usize::MAX);
+        assert_eq!(clients.next_deferred(), Some((7, unit("a.service"))));
+        assert_eq!(clients.next_deferred(), Some((7, unit("c.service"))));
+        assert_eq!(clients.next_deferred(), None);
+        assert!(clients.deferred.is_empty());
+    }
 
     #[test]
     fn only_unfinished_handshakes_are_late_and_each_once() {

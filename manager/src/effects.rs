@@ -27,6 +27,8 @@ impl Shell {
             Effect::CancelChain(chain) => self.cancel_chain(chain),
             Effect::CloseFd(fd) => self.close_fd(fd),
             Effect::PollFd { fd, on, accept } => self.poll_fd(fd, on, accept),
+            Effect::WatchProcess(pid) => self.watch_process(pid),
+            Effect::UnwatchProcess(pid) => self.unwatch_process(pid),
             Effect::WatchPaths { unit, specs } => self.watch_paths(&unit, &specs),
             Effect::CheckPaths { unit, specs } => {
                 let holds = specs.iter().map(runstead_os::watch::check).collect();

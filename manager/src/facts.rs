@@ -10,7 +10,9 @@ use runstead_core::engine::effect::{FdId, SpawnSpec};
 use runstead_core::engine::event::{ChainError, ConditionVerdict};
 use runstead_core::names::UnitName;
 use runstead_core::plan::{ExitStatus, Kernel, Prefixes, Scope, SpawnFacts, UserFacts};
+use runstead_core::rundir::Share;
 use runstead_core::settings::Settings;
+use runstead_core::values::quoting::shell_quote;
 use runstead_os::host::Host;
 use runstead_os::process;
 use runstead_os::rundir::RunDir;
@@ -29,6 +31,8 @@ const ENVIRONMENT_FILE_MAX: u64 = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct HostState {
     pub host: Host,
+    /// Which units of packages wish that something is carried over a boot.
+    pub carry: runstead_os::carry::Known,
     pub run_root: String,
     pub run_tree: RunDir,
     pub prefixes: Prefixes,
@@ -239,6 +243,7 @@ impl Facts for ShellFacts<'_> {
         if words.is_empty() {
             return process::comm(pid).map(|comm| format!("[{comm}]")).unwrap_or_default();
         }
+        let words: Vec<String> = words.iter().map(|word| shell_quote(word)).collect();
         words.join(" ")
     }
 
@@ -281,6 +286,10 @@ impl Facts for ShellFacts<'_> {
         let user = self.0.host.users.user(settings.text(ids::USER)?).ok()?;
         let group = settings.text(ids::GROUP).and_then(|name| self.0.host.users.group(name).ok());
         Some((user.uid, group.unwrap_or(user.gid)))
+    }
+
+    fn share(&self, unit: &UnitName) -> Option<Share> {
+        self.0.shares.of(unit)
     }
 
     fn cgroup_root(&self) -> String {

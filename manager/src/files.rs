@@ -142,7 +142,7 @@ impl Shell {
     }
 
     fn with_context<T>(&self, work: impl FnOnce(&Context<'_>) -> T) -> T {
-        let host = crate::startup::host_specifiers(&self.host.host);
+        let host = self.host.host.specifiers();
         let manager = crate::own_user::specifiers(&self.options, &self.host.own_user, &self.host.run_root);
         let load_path = self.load_path();
         work(&Context { view: &Disk, load_path: &load_path, host: &host, manager: &manager })

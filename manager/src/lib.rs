@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `options` | command line, kernel command line, `system.conf` |
 //! | `startup`, `shutdown` | before the loop, after the loop |
+//! | `alone` | a machine without unit files |
 //! | `shell` | the state, the loop, what a ready descriptor means |
 //! | `effects`, `chain` | executing effects, and the steps of chains |
 //! | `clients`, `calls` | connections, and what their calls become |
@@ -16,10 +17,14 @@
 //! | `tables` | kernel tables, watches, signals |
 //! | `varlink` | the sockets that answer for others |
 //! | `files` | enable, disable, mask: unit files |
+//! | `login` | the login manager, a program of its own |
 //! | `log`, `console` | our own log lines, and status output |
 //! | `own_user` | whom the manager runs as, and where that user's files lie |
 //! | `persist`, `recovery` | the state log and re-execution; what crashes teach |
+//! | `shares` | what units take of the run root, for clients that ask |
 //! | `minimal` | what the manager still does while it crashes in a loop |
+mod aliens;
+mod alone;
 mod announce;
 mod authority;
 mod bus;
@@ -34,12 +39,14 @@ mod facts;
 mod fds;
 mod files;
 mod log;
+pub mod login;
 mod minimal;
 mod notify;
 mod options;
 mod own_user;
 mod persist;
 mod recovery;
+mod shares;
 mod shell;
 mod shutdown;
 mod startup;
@@ -53,6 +60,9 @@ use std::process::ExitCode;
 /// Run the manager until it ends. As PID 1 this returns only when the machine cannot be ended from here.
 pub fn run(options: Options) -> ExitCode {
     let user = options.user;
+    if std::process::id() == 1 && options.recover.is_none() {
+        runstead_os::mount::proc_first();
+    }
     runstead_os::sys::heap::keep_small();
     runstead_os::sys::inherit::keep_from_children();
     match startup::start(options) {

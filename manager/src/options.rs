@@ -8,6 +8,8 @@ pub struct Options {
     pub user: bool,
     /// The unit to start instead of `default.target`.
     pub unit: Option<String>,
+    /// We are PID 1 of an initrd (os-release(5), "initrd-release").
+    pub initrd: bool,
     /// `--log-level=`, `systemd.log_level=`.
     pub log_level: Option<String>,
     /// `--log-target=`.
@@ -22,6 +24,8 @@ pub struct Options {
     pub environment: Vec<String>,
     /// Settings `Default*=` given on the command line, as `[Manager]` lines.
     pub manager_lines: Vec<String>,
+    /// Unit files, name and text, for a machine that has none: lists one after the other.
+    pub builtin: &'static [&'static [(&'static str, &'static str)]],
     /// The machine boots with the emergency shell before anything else.
     pub emergency: bool,
 }
@@ -90,6 +94,11 @@ impl Options {
         Ok(options)
     }
 
+    /// What is started first.
+    pub fn target(&self) -> &str {
+        self.unit.as_deref().unwrap_or(if self.initrd { "initrd.target" } else { "default.target" })
+    }
+
     /// A word of the kernel command line (systemd(1), kernel-command-line(7)).
     pub fn kernel_word(&mut self, word: &str) {
         let (name, value) = match word.split_once('=') {
@@ -97,7 +106,8 @@ impl Options {
             None => (word, None),
         };
         match (name, value) {
-            ("systemd.unit", Some(unit)) => self.unit = Some(unit.to_owned()),
+            ("systemd.unit", Some(unit)) if !self.initrd => self.unit = Some(unit.to_owned()),
+            ("rd.systemd.unit", Some(unit)) if self.initrd => self.unit = Some(unit.to_owned()),
             ("systemd.log_level", Some(level)) => self.log_level = Some(level.to_owned()),
             ("systemd.log_target", Some(target)) => self.log_target = Some(target.to_owned()),
             ("systemd.show_status", value) => self.show_status = Some(value.is_none_or(is_true)),
@@ -142,6 +152,20 @@ mod tests {
         assert_eq!(options.unit.as_deref(), Some("graphical.target"));
         assert_eq!(options.log_level.as_deref(), Some("debug"));
         assert!(Options::parse(&["--bogus"]).unwrap_err().contains("--bogus"));
+    }
+
+    #[test]
+    fn an_initrd_has_words_of_its_own() {
+        for (initrd, unit, default) in
+            [(true, "a.target", "initrd.target"), (false, "b.target", "default.target")]
+        {
+            let mut options = Options { initrd, ..Options::default() };
+            assert_eq!(options.target(), default);
+            options.kernel_word("rd.systemd.unit=a.target");
+            options.kernel_word("systemd.unit=b.target");
+            assert_eq!(options.target(), if initrd { "a.target" } else { "b.target" });
+            assert_eq!(options.target(), unit);
+        }
     }
 
     #[test]

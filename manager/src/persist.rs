@@ -22,7 +22,7 @@ use runstead_os::reexec;
 use runstead_os::statelog::StateLog;
 use runstead_wire::dbus::{Connection, ConnectionState};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
 const POLKIT_KEY: &str = "polkit";
@@ -62,6 +62,8 @@ struct PeerRecord {
     uid: u32,
     gid: u32,
     state: ConnectionState,
+    #[serde(default)]
+    quiet: Option<BTreeSet<u32>>,
 }
 
 /// What is taken up when everything is open again.
@@ -258,6 +260,7 @@ impl Shell {
                 uid: peer.credentials.uid,
                 gid: peer.credentials.gid,
                 state: peer.connection.clone().into_state(),
+                quiet: peer.quiet.clone(),
             };
             if let Ok(bytes) = serde_json::to_vec(&record) {
                 self.persist.put(&peer_key(*id), &bytes);
@@ -265,6 +268,9 @@ impl Shell {
         }
         if let Ok(bytes) = serde_json::to_vec(&self.authority.records()) {
             self.persist.put(POLKIT_KEY, &bytes);
+        }
+        if let Err(error) = reexec::take_newer() {
+            self.complain(3, &format!("the new image is not used: {error}; the running one goes on"));
         }
         let error = reexec::execute("reexec");
         // Still here: the image could not be executed. Go on with the old one.
@@ -339,5 +345,7 @@ fn read_peer(bytes: &[u8]) -> Option<Peer> {
     let record: PeerRecord = serde_json::from_slice(bytes).ok()?;
     let socket = runstead_os::handover::inherited_fd(record.fd)?;
     let credentials = runstead_os::socket::Credentials { pid: record.pid, uid: record.uid, gid: record.gid };
-    Some(Peer::new(socket, Connection::from_state(record.state), credentials))
+    let mut peer = Peer::new(socket, Connection::from_state(record.state), credentials);
+    peer.quiet = record.quiet;
+    Some(peer)
 }

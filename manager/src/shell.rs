@@ -51,6 +51,10 @@ pub(crate) enum Token {
     Automount(FdId),
     /// The execve(2) of a spawned process succeeded or failed.
     Exec(u64),
+    /// The end of a process that is not our child.
+    Process(Pid),
+    /// What a look at the run root found.
+    Shares,
 }
 
 /// Children that are handled in one round of the loop.
@@ -85,8 +89,12 @@ pub(crate) struct Shell {
     pub calls: Calls,
     pub execs: BTreeMap<u64, crate::chain::WaitingExec>,
     pub next_exec: u64,
+    pub aliens: crate::aliens::Aliens,
+    pub shares: crate::shares::Shares,
     /// Events that effects gave rise to: handled before anything else is waited for.
     pub pending: VecDeque<Event>,
+    /// Where to go, once everything that was said is sent.
+    pub next_root: Option<runstead_os::switch_root::Next>,
     /// How to leave, once everything that was said is sent.
     pub exit: Option<Exit>,
     pub reexec: bool,
@@ -112,9 +120,13 @@ impl Shell {
         loop {
             self.run_pending();
             self.release_idle();
+            self.announce_changed();
             self.flush();
             if let Some(exit) = self.exit {
                 return self.leave(exit);
+            }
+            if let Some(next) = self.next_root.take() {
+                self.switch_root(&next);
             }
             if self.reexec && self.is_quiet() {
                 self.reexecute();
@@ -140,6 +152,7 @@ impl Shell {
             self.serve_backlog();
             self.connect_bus();
             self.watch_generators();
+            self.watch_shares();
             self.drop_silent_peers();
             self.refuse_late_questions();
             for source in &ready {
@@ -203,6 +216,8 @@ impl Shell {
             Token::Unit { fd, accept: true } => self.accept_for_unit(fd),
             Token::Automount(fd) => self.read_automount(fd),
             Token::Exec(id) => self.exec_reported(id),
+            Token::Process(pid) => self.process_ended(pid),
+            Token::Shares => self.read_shares(),
         }
     }
 
@@ -232,16 +247,20 @@ impl Shell {
         let answers = self.bus.owes_answers().filter(|_| self.reexec);
         let generators = self.generators.as_ref().map(runstead_os::generators::Running::time_left);
         let polkit = self.authority.next_look();
-        [self.bus.retry_in(), generators, self.clients.next_look(), answers, polkit]
+        let shares = self.shares.time_left();
+        [self.bus.retry_in(), generators, self.clients.next_look(), answers, polkit, shares]
             .into_iter()
             .flatten()
             .min()
     }
 
-    /// Whether nothing is under way that the next image would not know of. Generators of a reload end, or are ended; a chain in
+    /// Whether nothing is under way that the next image would not know of. Generators of a reload and looks at the run root end, or are ended; a chain in
     /// the middle of an execve(2) ends soon, at the latest with its unit's time-out.
     fn is_quiet(&self) -> bool {
-        self.generators.is_none() && self.bus.owes_answers().is_none() && !self.chain_waits()
+        self.generators.is_none()
+            && self.bus.owes_answers().is_none()
+            && !self.chain_waits()
+            && self.shares.is_quiet()
     }
 
     /// Generators of a reload that take too long are killed; their ends come as those of other children.
@@ -290,6 +309,7 @@ impl Shell {
                 self.complain(3, &format!("cannot reap process {pid}: {error}"));
                 return;
             }
+            self.aliens.reaped(pid);
             self.run_pending();
             let changes = self.ownership.process_ended(pid, cgroup.as_deref());
             self.tell_of_ownership(changes);

@@ -20,7 +20,6 @@ use runstead_core::engine::clock::{Clock, Stamp};
 use runstead_core::engine::effect::ChainId;
 use runstead_core::engine::event::{ChainError, ChainOutput, Event};
 use runstead_core::engine::{Engine, ManagerConfig};
-use runstead_core::names::specifiers::HostSpecifiers;
 use runstead_core::names::{Specifiers, UnitName, UnitType};
 use runstead_core::plan::{Kernel, UserFacts};
 use runstead_core::settings::Settings;
@@ -30,7 +29,7 @@ use runstead_os::generators::{self, Generators};
 use runstead_os::host::Host;
 use runstead_os::identity::{self, Identity};
 use runstead_os::loader::{Loader, Scope, search_path};
-use runstead_os::mount::{KernelTable, early_mounts};
+use runstead_os::mount::{KernelTable, early_mounts, settle_aliases};
 use runstead_os::ownership::{Ownership, ProcessTree};
 use runstead_os::reactor::{Interest, Priority, Reactor};
 use runstead_os::rundir::RunDir;
@@ -94,15 +93,22 @@ pub(crate) fn start(mut options: Options) -> Result<Started, StartError> {
         // A process group of our own: autofs lets that group pass, and an outer one has no number here.
         let _ = rustix::process::setsid();
         complaints.extend(early_mounts(container)?.iter().map(ToString::to_string));
+        if container {
+            complaints.extend(settle_aliases().iter().map(ToString::to_string));
+        }
         process::prefer_ourselves();
         identity = Identity::read();
     }
+    options.initrd = pid1 && runstead_os::switch_root::is_initrd();
     for word in &identity.command_line.clone() {
         options.kernel_word(word);
     }
     let run_root = run_root(&options)?;
     if pid1 && recover.is_none() {
+        let broken = rundir::preconditions().into_iter();
+        complaints.extend(broken.map(|breach| format!("{} {}: {}", breach.path, breach.what, breach.remedy)));
         complaints.extend(prepare_machine(&mut identity, &run_root));
+        complaints.extend(crate::alone::provide(&options, &run_root, &unit_paths(&options, &run_root)));
     }
     let host = host_state(&options, identity, &run_root, userspace, &inherited)?;
     if recover.is_none() {
@@ -206,6 +212,7 @@ fn host_state(
     };
     Ok(HostState {
         run_tree: RunDir::open(run_root)?,
+        carry: runstead_os::carry::Known::default(),
         run_root: run_root.to_owned(),
         prefixes: own_user::prefixes(options, &own, run_root),
         settings,
@@ -237,31 +244,11 @@ fn manager_settings(options: &Options, host: &Host, own: &UserFacts, run_root: &
     }
     let mut dropins = texts.iter().map(|(path, bytes)| unitfile::parse(path, bytes));
     let files = UnitFiles { fragment: dropins.next(), dropins: dropins.collect() };
-    let (host, manager) = (host_specifiers(host), own_user::specifiers(options, own, run_root));
+    let (host, manager) = (host.specifiers(), own_user::specifiers(options, own, run_root));
     // No unit is concerned; specifiers of the configuration file are the host's.
     let Ok(unit) = UnitName::parse("init.scope") else { return Settings::default() };
     let specifiers = Specifiers { unit: &unit, fragment_path: None, host: &host, manager: &manager };
     directives::load_manager(&files, &specifiers).settings
-}
-
-/// What `%` stands for, as far as it is the host's.
-pub(crate) fn host_specifiers(host: &Host) -> HostSpecifiers {
-    use runstead_core::conditions::HostFacts as _;
-    let field = |name: &str| host.os_release(name).unwrap_or_default();
-    HostSpecifiers {
-        machine_id: Some(host.identity.machine_id.clone()).filter(|id| !id.is_empty()),
-        boot_id: Some(host.identity.boot_id.clone()).filter(|id| !id.is_empty()),
-        host_name: host.host_name().to_owned(),
-        pretty_host_name: host.host_name().to_owned(),
-        kernel_release: host.kernel_release().to_owned(),
-        architecture: host.identity.architecture.to_owned(),
-        os_id: field("ID"),
-        os_version_id: field("VERSION_ID"),
-        os_build_id: field("BUILD_ID"),
-        os_variant_id: field("VARIANT_ID"),
-        os_image_id: field("IMAGE_ID"),
-        os_image_version: field("IMAGE_VERSION"),
-    }
 }
 
 /// Variables that were set for the manager itself by who started it.
@@ -380,10 +367,13 @@ fn assemble(
         calls: Calls::default(),
         execs: BTreeMap::new(),
         next_exec: 1,
+        aliens: crate::aliens::Aliens::default(),
         pending: VecDeque::new(),
+        next_root: None,
         exit: None,
         reexec: false,
         generators: None,
+        shares: crate::shares::Shares::default(),
         inherited: Leftovers::default(),
         history,
         shell_dirty: true,
@@ -437,7 +427,7 @@ fn engine_config(options: &Options, host: &HostState) -> ManagerConfig {
         seed: identity::random().unwrap_or([7; 16]),
         controllers: host.host.controllers.iter().map(|name| Rc::from(name.as_str())).collect(),
         defaults: host.settings.clone(),
-        host: host_specifiers(&host.host),
+        host: host.host.specifiers(),
         manager: own_user::specifiers(options, &host.own_user, &host.run_root),
         userspace_at: host.stamps.userspace.monotonic,
         ..ManagerConfig::default()
@@ -470,7 +460,11 @@ fn unit_paths(options: &Options, run: &str) -> Vec<String> {
     } else {
         Scope::System
     };
-    search_path(&scope, run, std::env::var("SYSTEMD_UNIT_PATH").ok().as_deref())
+    let mut paths = search_path(&scope, run, std::env::var("SYSTEMD_UNIT_PATH").ok().as_deref());
+    if !options.user {
+        paths.extend(crate::alone::directory(run));
+    }
+    paths
 }
 
 fn bus_address(options: &Options, run: &str) -> String {
@@ -519,8 +513,7 @@ impl Shell {
         self.look_at_devices();
         self.read_mount_table();
         self.read_swap_table();
-        let target = self.options.unit.as_deref().unwrap_or("default.target");
-        let target = UnitName::parse(target).or_else(|_| UnitName::parse("default.target"))?;
+        let target = UnitName::parse(self.options.target()).or_else(|_| UnitName::parse("default.target"))?;
         self.pending.push_back(Event::Boot { target });
         Ok(())
     }
@@ -556,6 +549,14 @@ impl Shell {
         {
             self.complain(4, &format!("managers of users will not be of our kind: {error}"));
         }
+        if !self.options.user
+            && let Err(error) = generators.write_carry(&self.host.run_root, &mut self.host.carry)
+        {
+            self.complain(
+                4,
+                &format!("nothing of {} is carried over to the next boot: {error}", self.host.run_root),
+            );
+        }
     }
 
     /// The generators of this manager, and what they are told (systemd.generator(7)).
@@ -564,7 +565,7 @@ impl Shell {
         let mut environment = vec![
             ("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin".to_owned()),
             ("SYSTEMD_SCOPE".to_owned(), if self.options.user { "user" } else { "system" }.to_owned()),
-            ("SYSTEMD_IN_INITRD".to_owned(), "0".to_owned()),
+            ("SYSTEMD_IN_INITRD".to_owned(), u8::from(self.options.initrd).to_string()),
             ("SYSTEMD_FIRST_BOOT".to_owned(), u8::from(identity.first_boot).to_string()),
             ("SYSTEMD_ARCHITECTURE".to_owned(), identity.architecture.to_owned()),
         ];
@@ -666,8 +667,8 @@ impl Shell {
             self.persist.remove(&crate::persist::exit_key(pid));
         }
         if !self.engine.is_booted() {
-            let target = self.options.unit.as_deref().unwrap_or("default.target");
-            let target = UnitName::parse(target).or_else(|_| UnitName::parse("default.target"));
+            let target =
+                UnitName::parse(self.options.target()).or_else(|_| UnitName::parse("default.target"));
             self.pending.extend(target.map(|target| Event::Boot { target }));
         }
         self.run_pending();

@@ -37,6 +37,18 @@ impl Supervisor {
         }
     }
 
+    /// The same of a service that is not a manager.
+    pub(crate) fn serving(&mut self) {
+        if !std::mem::replace(&mut self.ready, true) {
+            self.tell("READY=1\nSTATUS=Processing requests...");
+        }
+    }
+
+    /// For a service's watchdog.
+    pub(crate) fn alive(&self) {
+        self.tell("WATCHDOG=1");
+    }
+
     /// A reload or a re-execution begins: whoever asked for it waits for the next `READY=1`.
     pub(crate) fn reloading(&mut self) {
         let usec = now().monotonic;
@@ -48,6 +60,13 @@ impl Supervisor {
     pub(crate) fn stopping(&self) {
         self.tell("STOPPING=1\nSTATUS=Shutting down.");
     }
+}
+
+/// How often our watchdog wants to hear of us: twice in its time.
+pub(crate) fn watchdog() -> Option<std::time::Duration> {
+    let usec: u64 = std::env::var("WATCHDOG_USEC").ok()?.parse().ok()?;
+    let ours = std::env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
+    (ours && usec > 1).then(|| std::time::Duration::from_micros(usec / 2))
 }
 
 impl Shell {

@@ -4,7 +4,7 @@ use crate::signals::FATAL;
 use crate::statelog::StateLog;
 use crate::sys::crash as sys;
 use rustix::fd::AsRawFd;
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,14 +20,17 @@ pub const FROM_OUTSIDE: &str = " from outside";
 /// The argument that tells the next image of its log and of what happened: `--recover=DESCRIPTOR,REASON`.
 pub const ARGUMENT: &str = "--recover=";
 
+/// The arguments that the first image got: without what an execution of ourselves added.
+pub fn first_arguments() -> impl Iterator<Item = OsString> {
+    std::env::args_os().filter(|argument| !argument.as_encoded_bytes().starts_with(ARGUMENT.as_bytes()))
+}
+
 /// Pin this image, prepare its next execution, and install the handlers and the panic hook. The next image gets the
 /// same arguments and environment, and [`ARGUMENT`]. Call it first of all, before signals are blocked: the mask of a
 /// crashed image survives the execution, its handlers do not.
 pub fn install(log: &StateLog) -> Result<(), OsError> {
-    let arguments: Vec<CString> = std::env::args_os()
-        .filter(|argument| !argument.as_encoded_bytes().starts_with(ARGUMENT.as_bytes()))
-        .filter_map(|argument| CString::new(argument.into_vec()).ok())
-        .collect();
+    let arguments: Vec<CString> =
+        first_arguments().filter_map(|argument| CString::new(argument.into_vec()).ok()).collect();
     let environment: Vec<CString> = std::env::vars_os()
         .filter_map(|(name, value)| CString::new([name.into_vec(), value.into_vec()].join(&b'=')).ok())
         .collect();

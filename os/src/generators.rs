@@ -12,6 +12,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// The unit of [`Generators::write_carry`].
+const CARRY: &str = "runstead-carry.service";
+/// Where the kernel shows screens.
+const SCREENS: &str = "/dev/dri";
 /// Longest time that generators get together.
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -141,18 +145,65 @@ impl Generators {
         Ok(running.failures)
     }
 
-    /// What a generator of our own writes: the unit's commands replaced so that user managers are this program, too, whatever
-    /// started us as PID 1. Comes after the others are done.
+    /// What a generator of our own writes: the units' commands replaced so that user managers and the login manager are this
+    /// program, too, whatever started us as PID 1. Comes after the others are done.
     pub fn write_own(&self) -> Result<(), OsError> {
-        let image = fs::read_link("/proc/self/exe").attempt("read", "/proc/self/exe")?;
+        let image = crate::reexec::own_path().attempt("read", "/proc/self/exe")?;
+        // Gone when it was uninstalled: managers of users are then the package's again.
         let Some(image) = image.to_str().filter(|path| Path::new(path).exists()) else { return Ok(()) };
-        let dir = format!("{}/user@.service.d", self.output[0]);
+        self.replace_command(
+            "user@.service",
+            &format!("{image} --user"),
+            "managers of users are of its kind",
+        )?;
+        // Who draws on a screen takes its devices from the login manager, which ours does not hand out yet.
+        if Path::new(SCREENS).exists() {
+            return Ok(());
+        }
+        self.replace_command("systemd-logind.service", &format!("{image} logind"), "so is the login manager")
+    }
+
+    /// A drop-in that replaces a service's command.
+    fn replace_command(&self, unit: &str, command: &str, why: &str) -> Result<(), OsError> {
+        let dir = format!("{}/{unit}.d", self.output[0]);
         fs::create_dir_all(&dir).attempt("make directory", &dir)?;
         let path = format!("{dir}/50-runstead.conf");
         let text = format!(
-            "# Written by runstead, which is PID 1: managers of users are of its kind.\n[Service]\nExecStart=\nExecStart={image} --user\n"
+            "# Written by runstead, which is PID 1: {why}.\n[Service]\nExecStart=\nExecStart={command}\n"
         );
         fs::write(&path, text).attempt("write", &path)
+    }
+
+    /// The service that carries files over a boot, where somebody wishes that (`crate::carry`). It starts before anything that
+    /// may want them, and stops after all that may write them.
+    pub fn write_carry(&self, run_root: &str, known: &mut crate::carry::Known) -> Result<(), OsError> {
+        if !known.is_wished(run_root) {
+            return Ok(());
+        }
+        let image = crate::reexec::own_path().attempt("read", "/proc/self/exe")?;
+        let Some(image) = image.to_str() else { return Ok(()) };
+        let text = format!(
+            "# Written by runstead because of carry.d or X-RunsteadCarry=.\n\
+             [Unit]\nDescription=Files of /run Carried Over the Boot\nDocumentation=man:runstead(8)\nDefaultDependencies=no\n\
+             RequiresMountsFor=/var/lib/runstead\nAfter=local-fs.target\nConflicts=shutdown.target\n\
+             Before=systemd-tmpfiles-setup.service sysinit.target shutdown.target\n\
+             [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart={image} carry restore\nExecStop={image} carry save\n"
+        );
+        let wants = format!("{}/sysinit.target.wants", self.output[0]);
+        fs::create_dir_all(&wants).attempt("make directory", &wants)?;
+        let path = format!("{}/{CARRY}", self.output[0]);
+        fs::write(&path, text).attempt("write", &path)?;
+        let link = format!("{wants}/{CARRY}");
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(format!("../{CARRY}"), &link).attempt("link", &link)
+    }
+
+    /// Remove what was generated: it was for the manager that had it made, not for one that comes after.
+    pub fn discard(&self) {
+        for dir in &self.output {
+            // What stays is not ours to mend now: the next manager writes over it.
+            let _ = fs::remove_dir_all(dir);
+        }
     }
 
     /// Remove output directories in which nothing was written.
@@ -202,7 +253,7 @@ pub fn environment(dirs: &[String], base: &[String]) -> Vec<String> {
 const OUTPUT_MAX: usize = 1 << 20;
 
 /// Standard output of a program that ends in time; else it is killed and nothing of it counts.
-fn output_within(mut command: Command, limit: Duration) -> Option<Vec<u8>> {
+pub(crate) fn output_within(mut command: Command, limit: Duration) -> Option<Vec<u8>> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use std::io::Read as _;
     let end = Instant::now() + limit;

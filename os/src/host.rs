@@ -3,7 +3,9 @@ use crate::error::errno_of;
 use crate::identity::Identity;
 use crate::mount::is_mount_point;
 use runstead_core::conditions::{HostFacts, PathTest, Pressure, Virtualization};
+use runstead_core::names::path::components;
 use runstead_core::names::pattern;
+use runstead_core::names::specifiers::HostSpecifiers;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs;
@@ -57,10 +59,17 @@ impl Host {
             identity,
             kernel_release: text(uname.release()),
             host_name: text(uname.nodename()),
-            os_release: os_release(),
+            os_release: os_release(Path::new("/")),
             credentials: std::env::var("CREDENTIALS_DIRECTORY").ok(),
             ..Host::default()
         }
+    }
+
+    /// What a tree says of itself in place of what this machine is.
+    pub fn of_tree(mut self, root: &Path) -> Host {
+        self.os_release = os_release(root);
+        self.identity.machine_id = crate::identity::machine_id_of(root).unwrap_or_default();
+        self
     }
 
     /// Whether the running kernel's version is this or a later one.
@@ -69,15 +78,35 @@ impl Host {
         (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
     }
 
+    /// What `%` stands for, as far as it is the host's.
+    pub fn specifiers(&self) -> HostSpecifiers {
+        let field = |name: &str| self.os_release.get(name).cloned().unwrap_or_default();
+        HostSpecifiers {
+            machine_id: Some(self.identity.machine_id.clone()).filter(|id| !id.is_empty()),
+            boot_id: Some(self.identity.boot_id.clone()).filter(|id| !id.is_empty()),
+            host_name: self.host_name.clone(),
+            pretty_host_name: self.host_name.clone(),
+            kernel_release: self.kernel_release.clone(),
+            architecture: self.identity.architecture.to_owned(),
+            os_id: field("ID"),
+            os_version_id: field("VERSION_ID"),
+            os_build_id: field("BUILD_ID"),
+            os_variant_id: field("VARIANT_ID"),
+            os_image_id: field("IMAGE_ID"),
+            os_image_version: field("IMAGE_VERSION"),
+        }
+    }
+
     /// All of os-release(5).
     pub fn os_release_fields(&self) -> &BTreeMap<String, String> {
         &self.os_release
     }
 }
 
-/// os-release(5), of `/etc` or else `/usr/lib`.
-fn os_release() -> BTreeMap<String, String> {
-    let text = fs::read_to_string("/etc/os-release").or_else(|_| fs::read_to_string("/usr/lib/os-release"));
+/// os-release(5), of `etc` or else `usr/lib` below a root.
+fn os_release(root: &Path) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(root.join("etc/os-release"))
+        .or_else(|_| fs::read_to_string(root.join("usr/lib/os-release")));
     let text = text.unwrap_or_default();
     let lines = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
     lines
@@ -360,7 +389,7 @@ pub fn glob(path: &str) -> Vec<String> {
 /// Component by component.
 fn expand(path: &str) -> Vec<PathBuf> {
     let mut places = vec![PathBuf::from("/")];
-    for component in path.split('/').filter(|component| !component.is_empty()) {
+    for component in components(path) {
         let mut next = Vec::new();
         for place in &places {
             if !pattern::is_glob(component) {
@@ -372,9 +401,7 @@ fn expand(path: &str) -> Vec<PathBuf> {
             }
             for entry in fs::read_dir(place).into_iter().flatten().flatten() {
                 let name = entry.file_name();
-                let name = name.to_string_lossy();
-                let hidden = name.starts_with('.') && !component.starts_with('.');
-                if !hidden && pattern::matches(component, &name, pattern::Rules::default()) {
+                if pattern::matches_name(component, &name.to_string_lossy()) {
                     next.push(entry.path());
                 }
             }

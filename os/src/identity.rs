@@ -47,6 +47,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The id in a tree (machine-id(5)), 32 hex digits.
+pub fn machine_id_of(root: &Path) -> Option<String> {
+    valid_id(&fs::read_to_string(root.join("etc/machine-id")).ok()?)
+}
+
 impl Identity {
     /// Look.
     pub fn read() -> Identity {

@@ -16,8 +16,13 @@
 //! | `container`, `handover` | the throw-away machine of `runstead boot`; descriptors passed to a service |
 //! | `loader`, `unitdirs`, `pidfile` | unit files on disk, where they are enabled, PID files |
 //! | `host`, `identity`, `credentials`, `generators`, `shutdown` | facts about the machine, who it is, what is run before units are read and at the end |
+//! | `tmpfiles` | files and directories made, adjusted, cleaned up and removed as tmpfiles.d(5) says |
+//! | `chase` | paths that others may be changing, opened component by component |
+//! | `tree` | a file tree seen from its root, from which no link leads out |
 //! | `sys` | all the unsafe code there is |
+pub mod carry;
 pub mod cgroup;
+pub mod chase;
 pub mod children;
 pub mod container;
 pub mod crash;
@@ -29,6 +34,7 @@ pub mod handover;
 pub mod host;
 pub mod identity;
 pub mod loader;
+pub mod logins;
 pub mod mount;
 pub mod ownership;
 pub mod pidfile;
@@ -41,8 +47,11 @@ pub mod signals;
 pub mod socket;
 pub mod spawn;
 pub mod statelog;
+pub mod switch_root;
 pub mod sys;
 pub mod timer;
+pub mod tmpfiles;
+pub mod tree;
 pub mod unitdirs;
 pub mod users;
 pub mod watch;

@@ -1,7 +1,7 @@
 //! What `/proc` tells of a process (proc_pid_stat(5) and its neighbours).
 use crate::error::{Attempt, OsError};
 use crate::sys::{self, signal};
-use runstead_core::engine::event::Pid;
+use runstead_core::engine::event::{Exit, Pid};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use std::io::Read;
@@ -56,6 +56,14 @@ fn read(pid: Pid, file: &str) -> Result<Vec<u8>, OsError> {
 
 /// Longest `/proc/PID/stat`: a name of 64 bytes and 50 numbers.
 const STAT_MAX: usize = 2048;
+
+/// Inode of the machine's first PID namespace (the kernel's `PROC_PID_INIT_INO`).
+const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// Whether this is no container: our PID namespace is the machine's.
+pub fn in_first_pid_namespace() -> bool {
+    rustix::fs::stat("/proc/self/ns/pid").is_ok_and(|stat| stat.st_ino == FIRST_PID_NAMESPACE)
+}
 
 /// Read `/proc/PID/stat`.
 pub fn stat(pid: Pid) -> Result<Stat, OsError> {
@@ -165,6 +173,36 @@ pub fn open(pid: Pid) -> Result<OwnedFd, OsError> {
     sys::process::pidfd_open(pid).attempt("pidfd_open", pid.to_string())
 }
 
+/// How a process ended that is not our child: as a zombie it says so itself, later its descriptor does (Linux 6.15).
+pub fn end_of(pid: Pid, process: &OwnedFd) -> Exit {
+    let status = ended_status(pid).or_else(|| sys::process::pidfd_exit_status(process));
+    status.map_or(Exit::Unknown, exit_of_status)
+}
+
+/// `exit_code` of proc_pid_stat(5), of a zombie.
+fn ended_status(pid: Pid) -> Option<i32> {
+    let text = String::from_utf8_lossy(&read(pid, "stat").ok()?).into_owned();
+    let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
+    // Of the fields behind the name the status is the fiftieth.
+    let (state, status) = (fields.next()?, fields.nth(48)?);
+    if state == "Z" { status.parse().ok() } else { None }
+}
+
+/// What wait(2) calls a status.
+fn exit_of_status(status: i32) -> Exit {
+    match (status & 0x7f, status & 0x80) {
+        (0, _) => Exit::Status(status >> 8 & 0xff),
+        (signal, 0) => Exit::Killed(signal),
+        (signal, _) => Exit::Dumped(signal),
+    }
+}
+
+/// Now, on the clock that processes are started by: nanoseconds.
+pub fn boottime() -> i128 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec)
+}
+
 /// The process behind a pidfd; `None` when it is gone or outside our PID namespace.
 pub fn pid_of_pidfd(fd: impl rustix::fd::AsFd) -> Option<Pid> {
     use rustix::fd::AsRawFd;
@@ -190,6 +228,16 @@ pub fn kill(pid: Pid, number: i32, value: Option<i32>) -> Result<(), OsError> {
 /// call filter refuses that with another error than `ENOSYS`.
 pub fn by_fork(command: &mut Command) -> &mut Command {
     sys::process::prepare_in_child(command)
+}
+
+/// Whether a descriptor is the journal's stream: then lines may begin with their priority (sd-daemon(3)).
+pub fn is_journal(fd: &impl rustix::fd::AsFd) -> bool {
+    let named = std::env::var("JOURNAL_STREAM").ok();
+    let named = named.as_deref().and_then(|text| text.split_once(':'));
+    let Some((Ok(device), Ok(inode))) = named.map(|(d, i)| (d.parse::<u64>(), i.parse::<u64>())) else {
+        return false;
+    };
+    rustix::fs::fstat(fd).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (device, inode))
 }
 
 /// Whether this process may do what only root may.
@@ -227,10 +275,42 @@ pub fn prefer_ourselves() {
     }
 }
 
+/// Undo [`prefer_ourselves`], before another program takes our place.
+pub fn prefer_nobody() {
+    let _ = rustix::process::setpriority_process(None, 0);
+    let _ = std::fs::write("/proc/self/autogroup", "0");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::process::Stdio;
+
+    #[test]
+    fn how_somebody_elses_child_ended_is_told() {
+        let killed = "kill -9 $(exec sh -c 'echo $PPID')";
+        for (ending, wanted) in [("exit 7", Exit::Status(7)), (killed, Exit::Killed(9))] {
+            // The child of a child that waits for nobody: a shell might.
+            let script = format!("(sleep 0.1; {ending}) & echo $!; exec cat");
+            let mut parent = Command::new("sh")
+                .args(["-c", &script])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("sh");
+            let output = std::io::BufReader::new(parent.stdout.take().expect("piped"));
+            let line = std::io::BufRead::lines(output).next().expect("a line").expect("text");
+            let pid: Pid = line.parse().expect("a number");
+            let process = open(pid).expect("it is not reaped yet");
+            while is_alive(pid) {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            assert_eq!(end_of(pid, &process), wanted, "a zombie");
+            drop(parent.stdin.take());
+            parent.wait().expect("it ends");
+        }
+        assert_eq!(exit_of_status(0x8b), Exit::Dumped(11));
+    }
 
     #[test]
     fn a_name_with_parentheses_does_not_confuse() {

@@ -20,14 +20,39 @@ pub fn kill_all(patience: Duration) {
     }
 }
 
+/// The same before the root changes, but for processes whose first argument begins with '@': they keep the storage of
+/// the new root going (systemd's "Using Storage Daemons for the Root File System").
+pub fn kill_unmarked(patience: Duration) {
+    if std::process::id() != 1 {
+        return;
+    }
+    for (signal, patience) in [(Signal::TERM, patience), (Signal::KILL, patience)] {
+        for pid in unmarked() {
+            let _ = crate::sys::signal::kill(pid, signal.as_raw());
+        }
+        wait_until(patience, || unmarked().is_empty());
+    }
+}
+
+fn unmarked() -> Vec<i32> {
+    let marked = |pid: i32| {
+        crate::process::cmdline(pid).is_ok_and(|line| line.first().is_some_and(|word| word.starts_with('@')))
+    };
+    others().into_iter().filter(|pid| !marked(*pid)).collect()
+}
+
 /// Reap until nobody is left or the time is over.
 fn wait_for_end(patience: Duration) {
+    wait_until(patience, || others().is_empty());
+}
+
+fn wait_until(patience: Duration, done: impl Fn() -> bool) {
     let end = Instant::now() + patience;
     while Instant::now() < end {
         while let Ok(Some(ended)) = crate::children::peek() {
             let _ = crate::children::reap(ended.pid);
         }
-        if others().is_empty() {
+        if done() {
             return;
         }
         std::thread::sleep(Duration::from_millis(2));
@@ -51,6 +76,17 @@ fn others() -> Vec<i32> {
 /// sync(2).
 pub fn sync() {
     rustix::fs::sync();
+}
+
+/// PID 1 of a machine must not end: the kernel would panic.
+pub fn stay() -> ! {
+    crate::crash::disarm();
+    loop {
+        while let Ok(Some(ended)) = crate::children::peek() {
+            let _ = crate::children::reap(ended.pid);
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }
 
 /// reboot(2): "poweroff", "reboot", "halt" or "kexec". Returns only when refused.

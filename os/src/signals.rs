@@ -37,6 +37,28 @@ pub fn blocked() -> SignalMask {
     FATAL.iter().fold(all_realtime, |mask, &fatal| mask.without(fatal))
 }
 
+/// Whether a signal is something that one process asks of another, and not news of a child or a terminal.
+pub fn is_request(signal: i32) -> bool {
+    [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGPWR].contains(&signal)
+}
+
+/// What the keyboard sends (termios(3)) is for the programs that this process starts, not for itself.
+pub fn hold_keyboard() -> Result<(), OsError> {
+    let mask = SignalMask::of(&[libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP]);
+    signal::set_mask(mask).map(drop).attempt("rt_sigprocmask", "")
+}
+
+/// Block nothing and ignore no `SIGPIPE`, before another program takes our place: it would inherit both.
+pub fn give_back() {
+    let _ = signal::set_mask(SignalMask::of(&[]));
+    end_with_reader();
+}
+
+/// A program whose reader has left ends, as others do: Rust programs begin with `SIGPIPE` ignored.
+pub fn end_with_reader() {
+    let _ = signal::ignore(libc::SIGPIPE, false);
+}
+
 /// The descriptor that tells of signals.
 #[derive(Debug)]
 pub struct Signals {

@@ -102,6 +102,20 @@ fn remove(path: &str, keep: &[String]) -> Result<(), OsError> {
     Ok(())
 }
 
+/// Write unit files into a directory, and hook those with `WantedBy=` into their target.
+pub fn write(units: &[(&str, &str)], dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    for (name, text) in units {
+        fs::write(dir.join(name), text)?;
+        for target in text.lines().filter_map(|line| line.strip_prefix("WantedBy=")) {
+            let wants = dir.join(format!("{target}.wants"));
+            fs::create_dir_all(&wants)?;
+            std::os::unix::fs::symlink(format!("../{name}"), wants.join(name))?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

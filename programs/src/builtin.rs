@@ -1,13 +1,12 @@
 //! Unit files that are part of the binary: enough to boot where there are none, and the examples.
-use std::fs;
-use std::io;
-use std::path::Path;
-
 macro_rules! units {
     ($dir:literal: $($name:literal),* $(,)?) => {
         &[$(($name, include_str!(concat!("../../", $dir, "/", $name)))),*]
     };
 }
+
+/// What a machine has that consists of this binary: the same, and a shell on its console.
+pub const ALONE: &[(&str, &str)] = units!("units/alone": "console-shell.service");
 
 /// Targets from `default.target` to `poweroff.target`.
 pub const SYSTEM: &[(&str, &str)] = units!("units/system":
@@ -23,17 +22,3 @@ pub const EXAMPLES: &[(&str, &str)] = units!("examples/units":
     "hello-crashing.service", "hello-forking.service", "hello-http.service", "hello-http.socket",
     "hello-notify.service", "hello-path.path", "hello-path.service", "hello-timer.service", "hello-timer.timer",
 );
-
-/// Write unit files into a directory, and hook those with `WantedBy=` into their target.
-pub fn write(units: &[(&str, &str)], dir: &Path) -> io::Result<()> {
-    fs::create_dir_all(dir)?;
-    for (name, text) in units {
-        fs::write(dir.join(name), text)?;
-        for target in text.lines().filter_map(|line| line.strip_prefix("WantedBy=")) {
-            let wants = dir.join(format!("{target}.wants"));
-            fs::create_dir_all(&wants)?;
-            std::os::unix::fs::symlink(format!("../{name}"), wants.join(name))?;
-        }
-    }
-    Ok(())
-}

@@ -5,6 +5,22 @@
 use crate::dbus::{ClientAuth, Connection, Limits, MatchRule, Message, Phase, Reader, ServerAuth, Writer};
 use crate::{journal, mountinfo, netlink, notify, varlink};
 
+/// Takes any bytes; panics when a parser breaks a promise.
+pub type Target = fn(&[u8]);
+
+/// The targets by the name of their program and corpus (`fuzz/`).
+pub const TARGETS: &[(&str, Target)] = &[
+    ("dbus_message", dbus_message),
+    ("dbus_connection", dbus_connection),
+    ("dbus_auth", dbus_auth),
+    ("dbus_match_rule", dbus_match_rule),
+    ("notify", notification),
+    ("varlink", varlink),
+    ("netlink", device_event),
+    ("mountinfo", mount_table),
+    ("journal", journal),
+];
+
 const GUID: &str = "0123456789abcdef0123456789abcdef";
 
 /// Most bytes a target looks at: long inputs only slow the search.

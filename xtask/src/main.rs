@@ -1,7 +1,9 @@
 //! `cargo xtask test [--quick]`: the one test command. `cargo xtask tidy`: the fences of the house.
-//! `cargo xtask deny`: what may enter the build.
+//! `cargo xtask deny`: what may enter the build. `cargo xtask fuzz [TARGET...] --for TIME [--jobs N]`: search for longer.
 
 mod deny;
+mod fuzz;
+mod ledger;
 mod run;
 mod source;
 mod test;
@@ -9,6 +11,9 @@ mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+const USAGE: &str =
+    "usage: cargo xtask test [--quick] | tidy | deny | fuzz [TARGET...] --for TIME [--jobs N]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -18,9 +23,20 @@ fn main() -> ExitCode {
         ["deny"] => deny::report(&workspace()),
         ["test"] => test::all(&workspace(), false),
         ["test", "--quick"] => test::all(&workspace(), true),
+        ["fuzz", wish @ ..] => match fuzz::Wish::parse(wish) {
+            Ok(wish) => fuzz::run(&workspace(), &wish),
+            Err(why) => {
+                eprintln!("{why}\n{USAGE}");
+                return ExitCode::from(2);
+            }
+        },
+        ["--help" | "-h"] => {
+            println!("{USAGE}");
+            true
+        }
         _ => {
-            eprintln!("usage: cargo xtask test [--quick] | cargo xtask tidy | cargo xtask deny");
-            false
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
         }
     };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }

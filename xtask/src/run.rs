@@ -21,8 +21,12 @@ pub struct Counts {
 
 /// Runs `command` to its end, at most `limit`: its counts, or why it failed as a whole.
 ///
-/// Standard output passes through line by line, without the lines that only say that one more test is good.
-pub fn run(command: &mut Command, limit: Duration) -> (Counts, Result<(), String>) {
+/// Its standard output goes to `told` line by line, without the lines that only say that one more test is good.
+pub fn run(
+    command: &mut Command,
+    limit: Duration,
+    told: &mut dyn FnMut(&str),
+) -> (Counts, Result<(), String>) {
     let begin = Instant::now();
     let mut counts = Counts::default();
     let mut child = match command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn() {
@@ -35,7 +39,7 @@ pub fn run(command: &mut Command, limit: Duration) -> (Counts, Result<(), String
     loop {
         match (&lines, open) {
             (Some(lines), true) => match lines.recv_timeout(Duration::from_millis(200)) {
-                Ok(line) => show(&line, &mut counts),
+                Ok(line) => show(&line, &mut counts, told),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => open = false,
             },
@@ -77,7 +81,7 @@ fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-fn show(line: &str, counts: &mut Counts) {
+fn show(line: &str, counts: &mut Counts, told: &mut dyn FnMut(&str)) {
     if let Some(seen) = summary(line) {
         counts.passed += seen.passed;
         counts.failed += seen.failed;
@@ -85,7 +89,7 @@ fn show(line: &str, counts: &mut Counts) {
     let good = line.starts_with("test ") && line.ends_with(" ok");
     let nothing = line.is_empty() || line.starts_with("running ") || line.contains(" ok. 0 passed; 0 failed");
     if !good && !nothing {
-        println!("{line}");
+        told(line);
     }
 }
 
@@ -129,7 +133,7 @@ mod tests {
     use super::*;
 
     fn shell(line: &str, limit: Duration) -> (Counts, Result<(), String>) {
-        run(Command::new("sh").args(["-c", line]), limit)
+        run(Command::new("sh").args(["-c", line]), limit, &mut |_| {})
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use crate::run::{Counts, run};
 use crate::{deny, tidy};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Longer than any step takes on a slow machine: whoever reaches it hangs.
@@ -18,7 +20,12 @@ struct Step {
     action: Action,
     /// On a root of the distribution before.
     older: bool,
+    /// Boots machines of its own and minds no others: may run beside the like.
+    beside: bool,
 }
+
+/// How many of those run at once: a machine waits more than it works.
+const LANES: usize = 2;
 
 enum Action {
     /// A look at something, without a command.
@@ -27,6 +34,8 @@ enum Action {
     Cargo(&'static [&'static str]),
     /// The same with variables.
     CargoWith(&'static [(&'static str, &'static str)], &'static [&'static str]),
+    /// `cargo` with these words, each of [`MACHINES`], and these.
+    Machines(&'static [&'static str], &'static [&'static str]),
     /// A program of this profile's build with these words, `RUNSTEAD_UNDER_TEST` being the first.
     Built(&'static str, &'static str, &'static str, &'static [&'static str]),
     /// The test programs of that name, likewise.
@@ -37,34 +46,43 @@ const OURS: &str = "ours";
 const REFERENCE: &str = "systemd";
 
 const fn quick(name: &'static str, limit: u64, action: Action) -> Step {
-    Step { name, quick: true, limit, action, older: false }
+    Step { name, quick: true, limit, action, older: false, beside: false }
 }
 
 const fn full(name: &'static str, limit: u64, action: Action) -> Step {
-    Step { name, quick: false, limit, action, older: false }
+    Step { name, quick: false, limit, action, older: false, beside: false }
+}
+
+const fn beside(name: &'static str, limit: u64, action: Action) -> Step {
+    Step { beside: true, ..full(name, limit, action) }
 }
 
 const fn older(name: &'static str, limit: u64, action: Action) -> Step {
-    Step { name, quick: false, limit, action, older: true }
+    Step { older: true, ..beside(name, limit, action) }
 }
 
 /// The tests that boot machines, which `cargo test` alone does not run (`compat/Cargo.toml`), and with them the
 /// programs beside them.
 const MACHINES: &[&str] = &[
-    "test",
-    "--workspace",
-    "--no-run",
-    "--test=scenarios",
-    "--test=harness",
-    "--test=storm",
-    "--test=crashes",
-    "--test=newcomer",
-    "--test=plain",
-    "--test=boots",
-    "--test=reexec",
-    "--test=logins",
-    "--test=vm",
-    "--test=packages",
+    "scenarios",
+    "harness",
+    "storm",
+    "crashes",
+    "newcomer",
+    "plain",
+    "boots",
+    "reexec",
+    "logins",
+    "vm",
+    "packages",
+    "install",
+    "alone",
+    "rundir",
+    "carry",
+    "pidfiles",
+    "rungames",
+    "userdirs",
+    "tmpfiles",
 ];
 
 /// Optimised: a hundred thousand files take their time otherwise.
@@ -88,6 +106,9 @@ const FUZZ_TARGETS: &[&str] = &[
 
 const RELEASE: &[&str] = &["build", "--release", "--bin", "runstead", "--bin", "runstead-bench"];
 
+/// What of it minds nobody beside; its times want the machine for themselves.
+const TMPFILES: &[&str] = &["scripts", "same", "options", "boots", "packages", "races"];
+
 /// Every `cargo` line selects the whole workspace, so that nothing is built twice with other features.
 const STEPS: &[Step] = &[
     full("is root", 1, Action::Own(is_root)),
@@ -96,12 +117,24 @@ const STEPS: &[Step] = &[
     quick("tidy", 5, Action::Own(tidy::report)),
     quick("licences, sources and bans", 5, Action::Own(deny::report)),
     quick("build of all tests", MOST, Action::Cargo(&["test", "--workspace", "--no-run"])),
-    full("build of the tests that boot machines", MOST, Action::Cargo(MACHINES)),
+    full(
+        "build of the tests that boot machines",
+        MOST,
+        Action::Machines(&["test", "--workspace", "--no-run"], &[]),
+    ),
     full("set-up: Debian packages and root", MOST, Action::Built("debug", "root", OURS, &[])),
-    older("set-up: Debian 12 root", MOST, Action::Built("debug", "root", OURS, &[])),
+    Step {
+        beside: false,
+        ..older("set-up: Debian 12 root", MOST, Action::Built("debug", "root", OURS, &[]))
+    },
     quick("unit tests", 20, Action::Cargo(&["test", "--workspace", "--no-fail-fast"])),
     quick("children without their parent's memory", 5, Action::CargoWith(LEAN, SPAWN_TESTS)),
     full("clippy", MOST, Action::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+    full(
+        "clippy of the tests that boot machines",
+        MOST,
+        Action::Machines(&["clippy", "--workspace"], &["--", "-D", "warnings"]),
+    ),
     full("fuzz targets", 10, Action::Cargo(FUZZ_TARGETS)),
     full("release build", MOST, Action::Cargo(RELEASE)),
     full("budgets beside the reference", 10, Action::Built("release", "runstead-bench", OURS, &["--check"])),
@@ -110,53 +143,111 @@ const STEPS: &[Step] = &[
     full("what a newcomer meets", 10, Action::Test("newcomer", OURS, &[])),
     full("what an ordinary user meets", 5, Action::Test("plain", OURS, &[])),
     full("the harness cleans up", 5, Action::Test("harness", REFERENCE, &[])),
-    full("same boot as the reference", 10, Action::Built("debug", "compare", OURS, &[])),
-    full("twenty boots", 15, Action::Test("boots", OURS, &[])),
-    full("scenarios on the reference", 15, Action::Test("scenarios", REFERENCE, &[])),
-    full("sabotaged scenarios fail", 15, Action::Test("scenarios", REFERENCE, &["--sabotage"])),
-    full("scenarios on runstead", 15, Action::Test("scenarios", OURS, &[])),
-    full("100,000 damaged messages and notifications", 15, Action::Test("storm", OURS, &[])),
-    full("200 logins on the reference", 5, Action::Test("logins", REFERENCE, &[])),
-    full("200 logins on runstead", 5, Action::Test("logins", OURS, &[])),
-    full("a real kernel", 20, Action::Test("vm", OURS, &[])),
-    full("packages on the reference", 5, Action::Test("packages", REFERENCE, &[])),
-    full("packages on runstead", 8, Action::Test("packages", OURS, &[])),
+    beside("a real kernel", 30, Action::Test("vm", OURS, &[])),
+    beside("same boot as the reference", 10, Action::Built("debug", "compare", OURS, &[])),
+    beside("twenty boots", 15, Action::Test("boots", OURS, &[])),
+    beside("scenarios on the reference", 15, Action::Test("scenarios", REFERENCE, &[])),
+    beside("sabotaged scenarios fail", 15, Action::Test("scenarios", REFERENCE, &["--sabotage"])),
+    beside("scenarios on runstead", 15, Action::Test("scenarios", OURS, &[])),
+    beside("a million damaged messages and notifications", 15, Action::Test("storm", OURS, &[])),
+    beside("200 logins on the reference", 10, Action::Test("logins", REFERENCE, &[])),
+    beside("200 logins on runstead", 10, Action::Test("logins", OURS, &[])),
+    beside("packages on the reference", 10, Action::Test("packages", REFERENCE, &[])),
+    beside("packages on runstead", 10, Action::Test("packages", OURS, &[])),
     older("same boot as on Debian 12", 10, Action::Built("debug", "compare", OURS, &[])),
     older("scenarios with Debian 12's clients", 15, Action::Test("scenarios", OURS, &[])),
-    older("200 logins on Debian 12", 5, Action::Test("logins", OURS, &[])),
-    full("100 re-executions of PID 1 under load", 10, Action::Test("reexec", OURS, &[])),
-    full("50 crashes of PID 1 under load, and a crash loop", 5, Action::Test("crashes", OURS, &[])),
+    older("200 logins on Debian 12", 10, Action::Test("logins", OURS, &[])),
+    beside("/run as the standard asks", 10, Action::Test("rundir", OURS, &[])),
+    beside("odd PID files on the reference", 10, Action::Test("pidfiles", REFERENCE, &[])),
+    beside("odd PID files, 10,000 numbers given again", 10, Action::Test("pidfiles", OURS, &[])),
+    beside("100,000 exchanges while directories come and go", 10, Action::Test("rungames", OURS, &[])),
+    beside("directories of users on the reference", 5, Action::Test("userdirs", REFERENCE, &[])),
+    beside("directories of users on runstead", 5, Action::Test("userdirs", OURS, &[])),
+    beside("carried over a boot", 10, Action::Test("carry", OURS, &[])),
+    beside("tmpfiles on the reference", 15, Action::Test("tmpfiles", REFERENCE, TMPFILES)),
+    beside("altered tmpfiles.d is told", 10, Action::Test("tmpfiles", REFERENCE, &["same", "--sabotage"])),
+    beside("tmpfiles on runstead", 15, Action::Test("tmpfiles", OURS, TMPFILES)),
+    full("time of tmpfiles beside the reference", 10, Action::Test("tmpfiles", OURS, &["speed"])),
+    beside("installed, booted, uninstalled", 15, Action::Test("install", OURS, &[])),
+    older("the same on Debian 12", 15, Action::Test("install", OURS, &[])),
+    beside("the binary alone, in a container and in a VM", 10, Action::Test("alone", OURS, &[])),
+    beside("100 re-executions of PID 1 under load", 10, Action::Test("reexec", OURS, &[])),
+    beside("50 crashes of PID 1 under load, and a crash loop", 10, Action::Test("crashes", OURS, &[])),
 ];
 
 /// Runs the steps and prints the summary; whether all of them passed.
 pub fn all(top: &Path, quick: bool) -> bool {
-    let chosen: Vec<&Step> = STEPS.iter().filter(|s| s.quick || !quick).collect();
-    let mut rows = Vec::new();
+    let chosen: Vec<(usize, &Step)> = (1..).zip(STEPS.iter().filter(|s| s.quick || !quick)).collect();
+    let run = Run { top, full: !quick, count: chosen.len(), begin: Instant::now(), rows: Mutex::default() };
+    let (lanes, alone): (Vec<_>, Vec<_>) = chosen.iter().partition(|(_, step)| step.beside);
+    for (number, step) in alone {
+        println!("{}", run.head(number, step));
+        let last = run.step(number, step, &mut |line| println!("{line}"));
+        println!("{last}");
+    }
+    run.beside(lanes);
+    let rows = run.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut total = Counts::default();
-    let begin = Instant::now();
-    for (n, step) in chosen.iter().enumerate() {
-        println!("[{}/{}] {} ({:.0} s)", n + 1, chosen.len(), step.name, begin.elapsed().as_secs_f64());
+    for (row, counts) in rows.values() {
+        println!("{row}");
+        total.passed += counts.passed;
+        total.failed += counts.failed;
+    }
+    if quick {
+        println!("quick subset: {} steps left out", STEPS.len() - chosen.len());
+    }
+    println!("all in {:.0} s", run.begin.elapsed().as_secs_f64());
+    println!("{} passed, {} failed", total.passed, total.failed);
+    total.failed == 0
+}
+
+/// One run of the steps.
+struct Run<'a> {
+    top: &'a Path,
+    full: bool,
+    count: usize,
+    begin: Instant,
+    /// By the number of the step: its line of the summary, and what it counted.
+    rows: Mutex<BTreeMap<usize, (String, Counts)>>,
+}
+
+impl Run<'_> {
+    fn head(&self, number: usize, step: &Step) -> String {
+        format!("[{number}/{}] {} ({:.0} s)", self.count, step.name, self.begin.elapsed().as_secs_f64())
+    }
+
+    /// Performs a step; its last line.
+    fn step(&self, number: usize, step: &Step, told: &mut dyn FnMut(&str)) -> String {
         let started = Instant::now();
-        let (counts, outcome) = perform(step, !quick, top);
+        let (counts, outcome) = perform(step, self.full, self.top, told);
         let took = started.elapsed().as_secs_f64();
         let counts = settle(counts, outcome.is_ok());
         let word = if outcome.is_ok() { "passed" } else { "FAILED" };
         let why = outcome.err().map(|why| format!(": {why}")).unwrap_or_default();
-        println!("[{}/{}] {} {word} in {took:.1} s{why}\n", n + 1, chosen.len(), step.name);
-        rows.push(format!(
-            "{word} {took:7.1} s {:5} passed {:3} failed  {}",
-            counts.passed, counts.failed, step.name
-        ));
-        total.passed += counts.passed;
-        total.failed += counts.failed;
+        let (name, passed, failed) = (step.name, counts.passed, counts.failed);
+        let row = format!("{word} {took:7.1} s {passed:5} passed {failed:3} failed  {name}");
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).insert(number, (row, counts));
+        format!("[{number}/{}] {name} {word} in {took:.1} s{why}\n", self.count)
     }
-    rows.iter().for_each(|row| println!("{row}"));
-    if quick {
-        println!("quick subset: {} steps left out", STEPS.len() - chosen.len());
+
+    /// Steps side by side; what one says is told when it has ended.
+    fn beside(&self, steps: Vec<(usize, &Step)>) {
+        let queue = Mutex::new(VecDeque::from(steps));
+        let lane = || {
+            loop {
+                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                let Some((number, step)) = next else { return };
+                println!("{} begins", self.head(number, step));
+                let mut said = self.head(number, step);
+                let last = self.step(number, step, &mut |line| {
+                    said.push('\n');
+                    said.push_str(line);
+                });
+                println!("{said}\n{last}");
+            }
+        };
+        std::thread::scope(|scope| (0..LANES).for_each(|_| drop(scope.spawn(lane))));
     }
-    println!("all in {:.0} s", begin.elapsed().as_secs_f64());
-    println!("{} passed, {} failed", total.passed, total.failed);
-    total.failed == 0
 }
 
 /// A step that counts nothing is one test; one that failed has at least one failure.
@@ -168,7 +259,7 @@ fn settle(counts: Counts, good: bool) -> Counts {
     }
 }
 
-fn perform(step: &Step, full: bool, top: &Path) -> (Counts, Result<(), String>) {
+fn perform(step: &Step, full: bool, top: &Path, told: &mut dyn FnMut(&str)) -> (Counts, Result<(), String>) {
     let limit = Duration::from_secs(step.limit * 60);
     let mut command = match step.action {
         Action::Own(look) => {
@@ -176,6 +267,11 @@ fn perform(step: &Step, full: bool, top: &Path) -> (Counts, Result<(), String>) 
             return (Counts::default(), good.then_some(()).ok_or_else(|| "see above".to_owned()));
         }
         Action::Cargo(words) => cargo(words),
+        Action::Machines(before, after) => {
+            let mut command = cargo(before);
+            command.args(MACHINES.iter().map(|name| format!("--test={name}"))).args(after);
+            command
+        }
         Action::CargoWith(variables, words) => {
             let mut command = cargo(words);
             command.envs(variables.iter().copied());
@@ -200,7 +296,7 @@ fn perform(step: &Step, full: bool, top: &Path) -> (Counts, Result<(), String>) 
         // Tests that would leave something out for want of a program or a privilege fail instead.
         command.env("CI", "true").env("RUNSTEAD_BIN", built("release", "runstead"));
     }
-    run(&mut command, limit)
+    run(&mut command, limit, told)
 }
 
 fn cargo(words: &[&str]) -> Command {

@@ -1,30 +1,14 @@
 //! Who may do what: what everybody may, what only root may, and what polkit is asked about, with the actions and details of
 //! the reference (`org.freedesktop.systemd1.policy`; polkit(8) for the rules that look at the details).
 use super::action::{Operation, UnitFiles};
+use crate::polkit::Question;
 use runstead_core::engine::effect::{JobType, Request};
 use runstead_core::names::UnitName;
-use runstead_wire::dbus::{Kind, Message};
-
-/// polkit's bus name.
-pub const POLKIT: &str = "org.freedesktop.PolicyKit1";
-const PATH: &str = "/org/freedesktop/PolicyKit1/Authority";
-const INTERFACE: &str = "org.freedesktop.PolicyKit1.Authority";
-/// Flag of `CheckAuthorization`: a person may be asked.
-const ALLOW_USER_INTERACTION: u32 = 1;
 
 const MANAGE_UNITS: &str = "org.freedesktop.systemd1.manage-units";
 const MANAGE_UNIT_FILES: &str = "org.freedesktop.systemd1.manage-unit-files";
 const SET_ENVIRONMENT: &str = "org.freedesktop.systemd1.set-environment";
 const RELOAD_DAEMON: &str = "org.freedesktop.systemd1.reload-daemon";
-
-/// What polkit is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
-    /// The action.
-    pub action: &'static str,
-    /// What its rules and its dialogue can see, in the order in which they are sent.
-    pub details: Vec<(&'static str, String)>,
-}
 
 /// Who may do something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,15 +19,6 @@ pub enum Access {
     Ask(Question),
     /// Root.
     Root,
-}
-
-/// What polkit said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Go on.
-    Allowed,
-    /// An error for the caller: name and text.
-    Refused(String, String),
 }
 
 impl Access {
@@ -132,77 +107,12 @@ fn job_words(job: JobType, reload_if_possible: bool) -> Option<(&'static str, &'
     })
 }
 
-impl Question {
-    /// The call that asks whether the sender of a call may; `interactive`: the sender can wait for a person.
-    pub fn call(&self, sender: &str, interactive: bool) -> Option<Message> {
-        let call = Message::method_call(Some(POLKIT), PATH, INTERFACE, "CheckAuthorization");
-        let flags = if interactive { ALLOW_USER_INTERACTION } else { 0 };
-        let built = call.build(|body| {
-            body.structure(|subject| {
-                subject.str("system-bus-name").array("{sv}", |rows| {
-                    rows.entry_sv("name", "s", |value| {
-                        value.str(sender);
-                    });
-                });
-            });
-            body.str(self.action).array("{ss}", |rows| {
-                for (name, value) in &self.details {
-                    rows.open_dict_entry().str(name).str(value).close();
-                }
-            });
-            body.u32(flags).str("");
-        });
-        built.ok()
-    }
-}
-
-impl Verdict {
-    /// From polkit's answer, `(bba{ss})`, or from what came instead of it.
-    pub fn read(answer: &Message) -> Verdict {
-        if answer.kind() == Kind::Error {
-            return Verdict::failed(answer.error_name().unwrap_or(""), answer.error_text().unwrap_or(""));
-        }
-        let mut body = answer.body_reader();
-        let said = body.enter_struct().and_then(|()| Ok((body.bool()?, body.bool()?)));
-        match said {
-            Ok((true, _)) => Verdict::Allowed,
-            Ok((false, true)) => Verdict::Refused(
-                "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired".to_owned(),
-                "Interactive authentication required.".to_owned(),
-            ),
-            Ok((false, false)) => Verdict::denied(),
-            Err(_) => Verdict::Refused(
-                "org.freedesktop.DBus.Error.InconsistentMessage".to_owned(),
-                "polkit's answer cannot be read; see `journalctl -u polkit`".to_owned(),
-            ),
-        }
-    }
-
-    /// Nobody answered in time.
-    pub fn timed_out() -> Verdict {
-        Verdict::Refused("org.freedesktop.DBus.Error.NoReply".to_owned(), "Method call timed out".to_owned())
-    }
-
-    /// Where there is no polkit only root may.
-    fn failed(name: &str, text: &str) -> Verdict {
-        match name {
-            "org.freedesktop.DBus.Error.ServiceUnknown"
-            | "org.freedesktop.DBus.Error.NameHasNoOwner"
-            | "" => Verdict::denied(),
-            _ => Verdict::Refused(name.to_owned(), text.to_owned()),
-        }
-    }
-
-    fn denied() -> Verdict {
-        let name = "org.freedesktop.DBus.Error.AccessDenied".to_owned();
-        Verdict::Refused(name, "Permission denied".to_owned())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::polkit::{POLKIT, Verdict};
     use runstead_core::engine::effect::{JobId, JobMode};
+    use runstead_wire::dbus::Message;
 
     fn unit() -> UnitName {
         UnitName::parse("x.service").expect("a good name")

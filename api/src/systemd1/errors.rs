@@ -1,55 +1,12 @@
 //! Error names: clients branch on them, so they are the reference's.
 use runstead_core::engine::effect::{Failure, FailureKind};
 
-/// An error for a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Error {
-    /// D-Bus error name.
-    pub name: &'static str,
-    /// For people.
-    pub message: String,
-}
+pub use crate::error::Error;
 
 impl Error {
-    /// An error of that name.
-    pub fn new(name: &'static str, message: impl Into<String>) -> Error {
-        Error { name, message: message.into() }
-    }
-
-    /// `org.freedesktop.DBus.Error.InvalidArgs`.
-    pub fn invalid_args(message: impl Into<String>) -> Error {
-        Error::new("org.freedesktop.DBus.Error.InvalidArgs", message)
-    }
-
-    /// `org.freedesktop.DBus.Error.UnknownMethod`.
-    pub fn unknown_method(member: &str, interface: &str) -> Error {
-        Error::new(
-            "org.freedesktop.DBus.Error.UnknownMethod",
-            format!("Unknown method {member} or interface {interface}."),
-        )
-    }
-
     /// `org.freedesktop.systemd1.NoSuchUnit`.
     pub fn not_loaded(name: &str) -> Error {
         Error::new("org.freedesktop.systemd1.NoSuchUnit", format!("Unit {name} not loaded."))
-    }
-
-    /// `org.freedesktop.DBus.Error.UnknownInterface`.
-    pub fn unknown_interface(interface: &str) -> Error {
-        Error::new("org.freedesktop.DBus.Error.UnknownInterface", format!("Unknown interface '{interface}'."))
-    }
-
-    /// `org.freedesktop.DBus.Error.UnknownProperty`.
-    pub fn unknown_property(interface: &str, property: &str) -> Error {
-        Error::new(
-            "org.freedesktop.DBus.Error.UnknownProperty",
-            format!("Unknown interface {interface} or property {property}."),
-        )
-    }
-
-    /// `org.freedesktop.DBus.Error.UnknownObject`.
-    pub fn unknown_object(path: &str) -> Error {
-        Error::new("org.freedesktop.DBus.Error.UnknownObject", format!("Unknown object '{path}'."))
     }
 }
 

@@ -5,6 +5,7 @@ use runstead_core::engine::Unit;
 use runstead_core::engine::clock::Stamp;
 use runstead_core::engine::effect::FdId;
 use runstead_core::names::UnitName;
+use runstead_core::rundir::Share;
 use runstead_core::settings::Settings;
 
 /// Facts about the machine and its processes, as they are now. Cgroup paths are relative to the manager's root
@@ -50,6 +51,10 @@ pub trait Facts {
     }
     /// The name on the bus of a client's connection.
     fn connection_name(&self, _connection: u64) -> Option<String> {
+        None
+    }
+    /// What a unit takes of the run root, where somebody looked.
+    fn share(&self, _unit: &UnitName) -> Option<Share> {
         None
     }
     /// The manager's own values.

@@ -2,62 +2,8 @@
 //!
 //! A method without an entry here does not exist for clients; `methods.rs` gives each its meaning.
 
+use crate::interface::{Interface, Method, Signal, method as m, privileged};
 use runstead_core::names::UnitType;
-
-/// A method: its name, and its arguments as (name, signature).
-#[derive(Debug)]
-pub struct Method {
-    /// Member name.
-    pub name: &'static str,
-    /// What the caller sends.
-    pub input: &'static [(&'static str, &'static str)],
-    /// What it gets back.
-    pub output: &'static [(&'static str, &'static str)],
-    /// Marked deprecated in the introspection.
-    pub deprecated: bool,
-}
-
-/// A signal and its arguments.
-#[derive(Debug)]
-pub struct Signal {
-    /// Member name.
-    pub name: &'static str,
-    /// Arguments as (name, signature).
-    pub args: &'static [(&'static str, &'static str)],
-}
-
-/// An interface.
-#[derive(Debug)]
-pub struct Interface {
-    /// Full name.
-    pub name: &'static str,
-    /// Its methods in order.
-    pub methods: &'static [Method],
-    /// Its signals in order.
-    pub signals: &'static [Signal],
-}
-
-impl Interface {
-    /// The method of that name.
-    pub fn method(&self, name: &str) -> Option<&'static Method> {
-        self.methods.iter().find(|method| method.name == name)
-    }
-}
-
-impl Method {
-    /// The signature of the call's body.
-    pub fn input_signature(&self) -> String {
-        self.input.iter().map(|arg| arg.1).collect()
-    }
-}
-
-const fn m(
-    name: &'static str,
-    input: &'static [(&'static str, &'static str)],
-    output: &'static [(&'static str, &'static str)],
-) -> Method {
-    Method { name, input, output, deprecated: false }
-}
 
 /// `org.freedesktop.systemd1.Manager`.
 pub static MANAGER: Interface = Interface {
@@ -144,13 +90,13 @@ pub static MANAGER: Interface = Interface {
         m("DumpUnitsMatchingPatternsByFileDescriptor", &[("patterns", "as")], &[("fd", "h")]),
         m("Reload", &[], &[]),
         m("Reexecute", &[], &[]),
-        m("Exit", &[], &[]),
-        m("Reboot", &[], &[]),
-        m("SoftReboot", &[("new_root", "s")], &[]),
-        m("PowerOff", &[], &[]),
-        m("Halt", &[], &[]),
-        m("KExec", &[], &[]),
-        m("SwitchRoot", &[("new_root", "s"), ("init", "s")], &[]),
+        privileged("Exit", &[], &[]),
+        privileged("Reboot", &[], &[]),
+        privileged("SoftReboot", &[("new_root", "s")], &[]),
+        privileged("PowerOff", &[], &[]),
+        privileged("Halt", &[], &[]),
+        privileged("KExec", &[], &[]),
+        privileged("SwitchRoot", &[("new_root", "s"), ("init", "s")], &[]),
         m("SetEnvironment", &[("assignments", "as")], &[]),
         m("UnsetEnvironment", &[("names", "as")], &[]),
         m("UnsetAndSetEnvironment", &[("names", "as"), ("assignments", "as")], &[]),
@@ -213,6 +159,7 @@ pub static MANAGER: Interface = Interface {
             input: &[("name", "s"), ("pidfds", "ah"), ("flags", "t"), ("properties", "a(sv)")],
             output: &[("job", "o")],
             deprecated: true,
+            privileged: false,
         },
     ],
     signals: &[

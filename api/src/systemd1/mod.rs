@@ -10,6 +10,7 @@
 //! | `unit_properties`, `state` | properties of units: the tables are `core::directives::properties` |
 //! | `manager_properties`, `manager_table` | properties of the manager |
 //! | `objects` | properties of any object |
+//! | `rundir` | an interface of ours on units: what they take of `/run` |
 //! | `abilities`, `jobs` | what a unit can do; jobs |
 //! | `log_control` | the second object: log level and target |
 //! | `facts` | what the kernel and the shell know |
@@ -32,6 +33,7 @@ pub mod manager_properties;
 pub mod manager_table;
 pub mod objects;
 pub mod route;
+pub mod rundir;
 pub mod signals;
 pub mod state;
 pub mod transient;

@@ -172,9 +172,5 @@ fn check_signature(message: &Message, interface: &str, expected: &str) -> Result
     if message.signature() == expected {
         return Ok(());
     }
-    Err(Error::invalid_args(format!(
-        "Invalid arguments '{}' to call {interface}.{}(), expecting '{expected}'.",
-        message.signature(),
-        message.member().unwrap_or("")
-    )))
+    Err(Error::unexpected_arguments(message, interface, expected))
 }

@@ -1,8 +1,8 @@
 //! `org.freedesktop.DBus.Properties` on unit objects.
 use super::errors::Error;
 use super::facts::Facts;
-use super::interfaces;
 use super::state::{Context, write};
+use super::{interfaces, rundir};
 use runstead_core::directives::properties::{self, PropertyRow};
 use runstead_core::engine::effect::UnitId;
 use runstead_core::engine::{Engine, Unit};
@@ -49,6 +49,9 @@ pub fn get(
 ) -> Result<(), Error> {
     let context = Context { engine, facts, host: &facts.host_values(), unit: unit(engine, id)? };
     let kind = context.unit.unit_type();
+    if rundir::is_asked(interface, property) {
+        return rundir::get(facts, context.unit, property, writer);
+    }
     let known = rows(kind, interface);
     let row = known.iter().find(|row| row.name == property);
     let row = row.ok_or_else(|| Error::unknown_property(interface, property))?;
@@ -68,6 +71,7 @@ pub fn get_all(
     let rows = rows(context.unit.unit_type(), interface);
     if rows.is_empty()
         && !is_common(interface)
+        && interface != rundir::INTERFACE
         && interface != interfaces::of_type(context.unit.unit_type()).name
     {
         return Err(Error::unknown_interface(interface));
@@ -75,6 +79,10 @@ pub fn get_all(
     writer.array("{sv}", |w| {
         for row in rows {
             w.entry_sv(row.name, row.signature, |w| write(&context, row, w));
+        }
+        // Not among all: `systemctl show` would print what the reference does not have, and wait for a look each time.
+        if interface == rundir::INTERFACE {
+            rundir::entries(facts, context.unit, w);
         }
     });
     Ok(())

@@ -1,5 +1,6 @@
 //! Resource control reaches the kernel, and the OOM killer is noticed (systemd.resource-control(5)).
 use crate::{Checks, file};
+use runstead_compat::Error;
 use runstead_compat::machine::Entry;
 
 const LIMITED: &str = "[Service]\nExecStart=/bin/sleep 1000\nMemoryMax=50M\nMemoryHigh=40M\nMemorySwapMax=0\nTasksMax=17\n\
@@ -17,6 +18,7 @@ pub fn files() -> Vec<(String, Entry)> {
         unit("plain", PLAIN),
         unit("greedy", &format!("[Service]\n{GREEDY}")),
         unit("tolerant", &format!("[Service]\n{TOLERANT}")),
+        file("/root/moves", MOVES),
     ]
 }
 
@@ -31,6 +33,33 @@ const WRITTEN: [(&str, &str); 8] = [
     ("io.weight", "default 77"),
     ("cpuset.cpus", "0"),
 ];
+
+/// Median of the milliseconds that moving a process takes, as for each login; the pauses are longer than a grace period.
+const MOVES: &str = r#"
+import os, statistics, subprocess, time
+group = "/sys/fs/cgroup/moves"
+os.mkdir(group)
+child = subprocess.Popen(["sleep", "1000"])
+took = []
+for turn in range(21):
+    time.sleep(0.08)
+    with open((group if turn % 2 else "/sys/fs/cgroup") + "/cgroup.procs", "w", buffering=1) as procs:
+        begin = time.monotonic()
+        procs.write(f"{child.pid}\n")
+        took.append(time.monotonic() - begin)
+child.kill()
+child.wait()
+os.rmdir(group)
+print(statistics.median(took) * 1000)
+"#;
+
+/// How long the kernel takes to move a process, ms.
+pub fn move_time(checks: &mut Checks<'_>) -> f64 {
+    let text = checks.vm.text("python3 /root/moves");
+    checks
+        .outcome("a process is moved", text.and_then(|text| text.parse().map_err(|_| Error::new(text))))
+        .unwrap_or(0.0)
+}
 
 pub fn prove(checks: &mut Checks<'_>) {
     checks.proof.step(format!("{}: resource control", checks.who));

@@ -4,9 +4,13 @@
 //! The reference passes the same checks. With `RUNSTEAD_UNDER_TEST=ours` (the default) it is booted first, and what both
 //! show of their devices, mounts and swaps has to be the same.
 
+mod installed;
+mod kills;
 mod limits;
 mod plug;
 mod prompts;
+mod sessions;
+mod switch_root;
 
 use runstead_compat::machine::{Entry, UnderTest};
 use runstead_compat::proof::Proof;
@@ -27,32 +31,58 @@ const SHOWN: &str = "Id,LoadState,ActiveState,SubState,Following,SysFSPath,Descr
 const KINDS: [&str; 4] = ["device", "mount", "swap", "automount"];
 
 fn main() -> ExitCode {
-    let mut proof = Proof::begin("vm", Duration::from_secs(15 * 60));
+    let mut proof = Proof::begin("vm", Duration::from_secs(28 * 60));
     let Some(under_test) = proof.need("RUNSTEAD_UNDER_TEST", UnderTest::from_env()) else {
         return proof.end();
     };
     let Some(tree) = proof.need("the root with a kernel", root::of(Distribution::Debian13Kernel)) else {
         return proof.end();
     };
+    // What a session costs is measured on a machine that does nothing else: `cargo test --test vm -- session`.
+    if std::env::args().any(|word| word == "session") {
+        sessions::measure(&mut proof, &tree);
+        return proof.end();
+    }
+    if std::env::args().any(|word| word == "switch-root") {
+        switch_root::prove(&mut proof, &tree);
+        return proof.end();
+    }
     let reference = look(&mut proof, UnderTest::Systemd, &tree);
     emergency(&mut proof, UnderTest::Systemd, &tree);
     if under_test == UnderTest::Ours {
         let ours = look(&mut proof, UnderTest::Ours, &tree);
         emergency(&mut proof, UnderTest::Ours, &tree);
-        compare(&mut proof, &reference, &ours);
+        installed::prove(&mut proof, &tree);
+        kills::prove(&mut proof, &tree);
+        switch_root::prove(&mut proof, &tree);
+        compare(&mut proof, &reference.units, &ours.units);
+        let (theirs, own) = (reference.move_time, ours.move_time);
+        proof.check(
+            own > 0.0 && own <= theirs / 2.0,
+            format!("a process changes its cgroup in {own:.1} ms, reference {theirs:.1} ms"),
+        );
     }
     proof.end()
 }
 
+/// What a boot showed.
+#[derive(Default)]
+struct Seen {
+    /// Devices, mounts, swaps and automounts with their properties.
+    units: BTreeMap<String, String>,
+    /// Milliseconds to move a process from one control group to another.
+    move_time: f64,
+}
+
 /// One boot with everything that can be tried in it.
-fn look(proof: &mut Proof, under_test: UnderTest, tree: &Path) -> BTreeMap<String, String> {
+fn look(proof: &mut Proof, under_test: UnderTest, tree: &Path) -> Seen {
     let who = under_test.name();
     proof.step(format!("{who}: boot"));
     let mut options = VmOptions::new(under_test, tree);
     options.files = [limits::files(), plug::files()].concat();
-    let Some(mut vm) = proof.need("boot", Vm::boot(&options)) else { return BTreeMap::new() };
+    let Some(mut vm) = proof.need("boot", Vm::boot(&options)) else { return Seen::default() };
     if proof.need("the agent", vm.wait_agent(BOOT)).is_none() {
-        return BTreeMap::new();
+        return Seen::default();
     }
     let mut checks = Checks { proof, vm: &mut vm, who };
     checks.text("the whole system is up", "systemctl is-system-running --wait", "running");
@@ -60,7 +90,8 @@ fn look(proof: &mut Proof, under_test: UnderTest, tree: &Path) -> BTreeMap<Strin
     checks.text("serial-getty@ttyS0", "systemctl is-active serial-getty@ttyS0", "active");
     checks.text("PID 1", "readlink /proc/1/exe", pid1(under_test));
     checks.text("the root file system is writable", "findmnt -no OPTIONS / | cut -d, -f1", "rw");
-    let seen = units(&mut checks);
+    let move_time = limits::move_time(&mut checks);
+    let seen = Seen { units: units(&mut checks), move_time };
     fstab(&mut checks);
     leftovers(&mut checks);
     limits::prove(&mut checks);

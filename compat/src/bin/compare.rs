@@ -3,6 +3,7 @@
 //! `compare [--boots N] [--reference-only]`: N boots of ours (default 1) have to give one and the same set;
 //! with `--reference-only` the reference takes our place, which shows that it is deterministic here.
 
+use runstead_compat::arguments::Arguments;
 use runstead_compat::compare::{Difference, MOST, MOST_OLDER, Snapshot, Tolerated};
 use runstead_compat::machine::{Machine, Options, UnderTest};
 use runstead_compat::root::Distribution;
@@ -15,8 +16,14 @@ const BOOT_LIMIT: Duration = Duration::from_secs(90);
 /// From `running` to the look at it: services that end by themselves have done so.
 const SETTLE: Duration = Duration::from_secs(10);
 
+const USAGE: &str = "usage: compare [--boots N] [--reference-only]";
+
 fn main() -> ExitCode {
-    match compare() {
+    let (boots, reference_only) = match arguments() {
+        Ok(given) => given,
+        Err(status) => return status,
+    };
+    match compare(boots, reference_only) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {
@@ -26,14 +33,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn compare() -> Result<bool> {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let boots = match words.iter().position(|w| w == "--boots").and_then(|at| words.get(at + 1)) {
-        Some(n) => n.parse::<usize>().map_err(Error::on("read --boots", n))?,
-        None => 1,
-    };
-    let second =
-        if words.iter().any(|w| w == "--reference-only") { UnderTest::Systemd } else { UnderTest::Ours };
+fn arguments() -> std::result::Result<(usize, bool), ExitCode> {
+    let mut words = Arguments::from_env(USAGE)?;
+    let given = (words.value("--boots", 1), words.flag("--reference-only"));
+    words.none_left().map(|()| given)
+}
+
+fn compare(boots: usize, reference_only: bool) -> Result<bool> {
+    let second = if reference_only { UnderTest::Systemd } else { UnderTest::Ours };
     let root = root::chosen()?;
     let mut reference = boot(UnderTest::Systemd, &root)?;
     let mut ours = boot(second, &root)?;

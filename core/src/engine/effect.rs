@@ -63,6 +63,10 @@ pub enum Effect {
         /// Accept connections and report them with `Event::Accepted` rather than report readiness.
         accept: bool,
     },
+    /// Tell when this process, which is not our child, has ended: by `Event::ProcessExited`. Once more if it is watched already.
+    WatchProcess(Pid),
+    /// No longer.
+    UnwatchProcess(Pid),
     /// Watch paths for a path unit (replaces its earlier watches; empty: none).
     WatchPaths {
         /// The path unit.

@@ -103,8 +103,7 @@ impl Engine {
     }
 
     fn process_exited(&mut self, pid: Pid, exit: Exit) {
-        if let Some(id) = self.unit_of_pid(pid) {
-            self.unwatch_pid(pid);
+        for id in self.take_watchers(pid) {
             machine::call::process_exited(self.unit(id).unit_type(), self, id, pid, exit);
         }
     }

@@ -128,6 +128,8 @@ pub struct Engine {
     timers: TimerQueue<TimerKey>,
     chains: Owned<ChainId>,
     pids: Owned<Pid>,
+    /// Units that have a process of another one for their main process.
+    guests: BTreeSet<(Pid, UnitId)>,
     fds: Owned<FdId>,
     cgroups: BTreeMap<Rc<str>, UnitId>,
     bus_names: Owned<Rc<str>>,
@@ -162,6 +164,7 @@ impl Engine {
             timers: TimerQueue::default(),
             chains: Owned::default(),
             pids: Owned::default(),
+            guests: BTreeSet::new(),
             fds: Owned::default(),
             cgroups: BTreeMap::new(),
             bus_names: Owned::default(),

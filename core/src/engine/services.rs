@@ -65,6 +65,44 @@ impl Engine {
         }
     }
 
+    /// The exit of this process is this unit's affair, too, if it is another's already.
+    pub fn watch_pid_also(&mut self, id: UnitId, pid: Pid) {
+        match self.unit_of_pid(pid) {
+            Some(owner) if owner != id => {
+                self.guests.insert((pid, id));
+            }
+            _ => self.watch_pid(id, pid),
+        }
+    }
+
+    /// No longer this unit's.
+    pub fn unwatch_pid_of(&mut self, id: UnitId, pid: Pid) {
+        if !self.guests.remove(&(pid, id)) && self.unit_of_pid(pid) == Some(id) {
+            self.unwatch_pid(pid);
+        }
+    }
+
+    /// Whether the exit of this process is anybody's affair.
+    pub fn is_watched(&self, pid: Pid) -> bool {
+        self.unit_of_pid(pid).is_some() || self.guests_of(pid).next().is_some()
+    }
+
+    fn guests_of(&self, pid: Pid) -> impl Iterator<Item = UnitId> {
+        let from = self.guests.range((pid, UnitId(0))..);
+        from.take_while(move |(of, _)| *of == pid).map(|(_, id)| *id)
+    }
+
+    /// Everybody whose affair the exit of this process is: no more.
+    pub(crate) fn take_watchers(&mut self, pid: Pid) -> Vec<UnitId> {
+        let guests: Vec<UnitId> = self.guests_of(pid).collect();
+        for guest in &guests {
+            self.guests.remove(&(pid, *guest));
+        }
+        let owner = self.unit_of_pid(pid);
+        self.unwatch_pid(pid);
+        owner.into_iter().chain(guests).collect()
+    }
+
     /// The unit that watches this process.
     pub fn unit_of_pid(&self, pid: Pid) -> Option<UnitId> {
         self.pids.owner(&pid)
@@ -185,6 +223,7 @@ impl Engine {
         if !self.unit(id).kind.holds_nothing() {
             self.chains.remove_all(id);
             self.pids.remove_all(id);
+            self.guests.retain(|(_, unit)| *unit != id);
             self.fds.remove_all(id).into_iter().for_each(|fd| self.emit(Effect::CloseFd(fd)));
         }
         for name in self.bus_names.remove_all(id) {

@@ -5,6 +5,7 @@
 
 pub mod escape;
 pub mod object_path;
+pub mod path;
 pub mod pattern;
 pub mod slice;
 pub mod specifiers;

@@ -52,6 +52,12 @@ pub fn matches(pattern: &str, text: &str, rules: Rules) -> bool {
     true
 }
 
+/// Whether the name of a file matches a component of a path's pattern; only a dot matches a leading dot (glob(7)).
+pub fn matches_name(component: &str, name: &str) -> bool {
+    let hidden = name.starts_with('.') && !component.starts_with('.');
+    !hidden && matches(component, name, Rules::default())
+}
+
 /// Matches one character against the element at `p`; gives the position behind the element.
 fn match_one(pattern: &[char], p: usize, c: char, rules: Rules) -> Option<usize> {
     let slash = rules.pathname && c == '/';
@@ -160,6 +166,12 @@ mod tests {
     fn many_stars_end_soon() {
         let pattern = "a*".repeat(2000) + "b";
         assert!(!matches(&pattern, &"a".repeat(4000), Rules::default()));
+    }
+
+    #[test]
+    fn a_leading_dot_is_not_matched_by_accident() {
+        assert!(matches_name("*", "a") && !matches_name("*", ".a") && matches_name(".*", ".a"));
+        assert!(matches_name("a[0-9]", "a1") && !matches_name("a[0-9]", "ab"));
     }
 
     proptest! {

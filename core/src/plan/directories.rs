@@ -142,8 +142,16 @@ fn make_kind(b: &mut Builder, kind: DirectoryKind) {
         if private {
             make_private(b, kind, prefix, name, mode);
         } else {
-            for parent in parents(&public) {
+            // What is below is the services', who may have put links there.
+            let below = if kind.which == Which::Configuration { &public } else { &format!("{prefix}/") };
+            for parent in parents(below) {
                 b.push(Op::Mkdir { path: parent, mode: 0o755 }, kind.setting, on_error);
+            }
+            if kind.which != Which::Configuration && !name.contains('/') {
+                // From a time when the user was dynamic.
+                let (target, from) = (relative(name, name, true), format!("{prefix}/private/{name}"));
+                let back = Op::TakeBack { path: public.clone(), target, from };
+                b.push(back, kind.setting, OnError::Ignore);
             }
             let path = public.clone();
             // Configuration is the administrator's: only what we make ourselves gets an owner.
@@ -155,9 +163,6 @@ fn make_kind(b: &mut Builder, kind: DirectoryKind) {
         }
         for link in links {
             let path = format!("{prefix}/{link}");
-            for parent in parents(&path) {
-                b.push(Op::Mkdir { path: parent, mode: 0o755 }, kind.setting, on_error);
-            }
             b.push(Op::Symlink { target: relative(link, name, private), path }, kind.setting, on_error);
         }
     }
@@ -174,9 +179,6 @@ fn make_private(b: &mut Builder, kind: DirectoryKind, prefix: &str, name: &str, 
         kind.setting,
         on_error,
     );
-    for parent in parents(&real).into_iter().filter(|parent| parent.len() > root.len()) {
-        b.push(Op::Mkdir { path: parent, mode: 0o755 }, kind.setting, on_error);
-    }
     let public = format!("{prefix}/{name}");
     for parent in parents(&public) {
         b.push(Op::Mkdir { path: parent, mode: 0o755 }, kind.setting, on_error);

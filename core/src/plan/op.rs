@@ -246,7 +246,8 @@ pub enum Op {
         /// Group it must have.
         gid: u32,
     },
-    /// An exec directory: made, or its mode and (with everything below) owner corrected.
+    /// An exec directory: made with those above it, or its mode and (with everything below) owner corrected. Links of others are not
+    /// followed on the way; the directory itself is no link.
     OwnedDirectory {
         /// Absolute.
         path: String,
@@ -270,7 +271,16 @@ pub enum Op {
         /// Group.
         gid: u32,
     },
-    /// symlink(2), one that exists and points there is fine.
+    /// A link that leads to `target` gives its place to the directory `from`.
+    TakeBack {
+        /// The link, absolute.
+        path: String,
+        /// What it has to point to.
+        target: String,
+        /// Absolute.
+        from: String,
+    },
+    /// symlink(2), one that exists and points there is fine. Links of others are not followed on the way.
     Symlink {
         /// What it points to.
         target: String,

@@ -3,10 +3,12 @@
 //! line, and the rest is used.
 
 mod files;
+mod fuzz;
 mod parse;
 pub mod search;
 mod warning;
 
 pub use files::{Located, UnitFiles};
+pub use fuzz::fuzz;
 pub use parse::{Assignment, LINE_MAX, Section, UnitFile, parse};
 pub use warning::{Broken, Warning, WarningKind};

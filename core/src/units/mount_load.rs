@@ -6,6 +6,7 @@ use crate::directives::ids;
 use crate::engine::Engine;
 use crate::engine::effect::UnitId;
 use crate::graph::{Dependency, Origins};
+use crate::names::path::is_within;
 use crate::names::{UnitName, UnitType, escape};
 use crate::settings::Settings;
 use std::rc::Rc;
@@ -104,8 +105,7 @@ pub(super) fn add_preparation(e: &mut Engine, id: UnitId, device: &str) {
 
 /// File systems that the manager does not unmount at shutdown.
 pub(super) fn is_extrinsic(place: &str) -> bool {
-    let below =
-        |top: &&str| place.strip_prefix(*top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let below = |top: &&str| is_within(place, top);
     matches!(place, "/" | "/usr")
         || ["/proc", "/sys", "/dev", "/run/initramfs", "/run/nextroot"].iter().any(below)
 }

@@ -4,6 +4,7 @@ use super::{device, mount_load};
 use crate::engine::Engine;
 use crate::engine::effect::UnitId;
 use crate::engine::event::MountEntry;
+use crate::names::path::is_within;
 use crate::names::{UnitName, UnitType};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -31,8 +32,7 @@ const OF_CONTAINERS: [&str; 3] = ["/dev/console", "/proc/kmsg", "/proc/sys"];
 /// What is never a unit: API file systems, what container managers mount, credentials, autofs.
 fn is_ignored(entry: &MountEntry) -> bool {
     let path = &*entry.target;
-    let below =
-        |top: &str| path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let below = |top: &str| is_within(path, top);
     API.contains(&path)
         || OF_CONTAINERS.contains(&path)
         || ["/sys/fs/cgroup", "/run/host", "/run/credentials"].into_iter().any(below)

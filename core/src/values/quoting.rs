@@ -214,10 +214,42 @@ pub fn quote(word: &str) -> String {
     out
 }
 
+/// Writes a word as people would type it in a shell: in double quotes where something in it means something there.
+pub fn shell_quote(word: &str) -> String {
+    const ESCAPED: [char; 4] = ['"', '\\', '`', '$'];
+    let special = |c: char| ESCAPED.contains(&c) || c.is_whitespace() || "*?['()<>|&;!".contains(c);
+    if !word.is_empty() && !word.chars().any(special) {
+        return word.to_owned();
+    }
+    let mut out = String::with_capacity(word.len() + 2);
+    out.push('"');
+    for c in word.chars() {
+        if ESCAPED.contains(&c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn as_typed_in_a_shell() {
+        for (word, typed) in [
+            ("a-b=c/d", "a-b=c/d"),
+            ("", "\"\""),
+            ("a b", "\"a b\""),
+            ("echo $x `y` \"z\" \\", "\"echo \\$x \\`y\\` \\\"z\\\" \\\\\""),
+            ("it's", "\"it's\""),
+        ] {
+            assert_eq!(shell_quote(word), typed);
+        }
+    }
 
     #[test]
     fn words() {

@@ -276,6 +276,10 @@ impl Cgroups {
     /// Processes in this cgroup and below it.
     pub fn pids_recursive(&self, path: &str) -> Result<Vec<i32>, OsError> {
         let mut found = Vec::new();
+        // Most that are asked about are empty: one file says so for all below. What cannot be read says nothing.
+        if self.event(path, "populated") == Some(0) {
+            return Ok(found);
+        }
         for cgroup in self.subtree(path)? {
             match self.pids(&cgroup) {
                 Ok(pids) => found.extend(pids),

@@ -8,7 +8,7 @@ mod names;
 mod search;
 
 pub use directory::read_unit_file;
-pub use search::{Scope, config_files, search_path};
+pub use search::{Scope, conf_files, config_files, search_path};
 
 use directory::{Entry, SearchDir};
 use dropins::DropDirs;

@@ -1,4 +1,7 @@
 //! The directories that are searched (systemd.unit(5), "Unit File Load Path").
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 /// Whose units.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,15 +95,21 @@ pub fn config_files(name: &str, run_root: &str) -> Vec<(String, Vec<u8>)> {
     let read = |path: String| std::fs::read(&path).ok().map(|bytes| (path, bytes));
     let mut files: Vec<(String, Vec<u8>)> =
         dirs.iter().find_map(|dir| read(format!("{dir}/{name}"))).into_iter().collect();
-    let mut dropins = std::collections::BTreeMap::new();
-    for dir in &dirs {
-        for entry in std::fs::read_dir(format!("{dir}/{name}.d")).into_iter().flatten().flatten() {
-            let file = entry.file_name().to_string_lossy().into_owned();
-            if file.ends_with(".conf") {
-                dropins.entry(file).or_insert_with(|| entry.path().to_string_lossy().into_owned());
+    let dropins = conf_files(dirs.iter().map(|dir| format!("{dir}/{name}.d")));
+    files.extend(dropins.into_iter().filter_map(|path| read(path.to_string_lossy().into_owned())));
+    files
+}
+
+/// The files `*.conf` of directories, the most important directory first: of each name one, sorted by name.
+pub fn conf_files(directories: impl IntoIterator<Item = impl AsRef<Path>>) -> Vec<PathBuf> {
+    let mut found: BTreeMap<OsString, PathBuf> = BTreeMap::new();
+    for directory in directories {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if Path::new(&name).extension().is_some_and(|extension| extension == "conf") {
+                found.entry(name).or_insert_with(|| entry.path());
             }
         }
     }
-    files.extend(dropins.into_values().filter_map(read));
-    files
+    found.into_values().collect()
 }

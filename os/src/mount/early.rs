@@ -1,6 +1,8 @@
 //! What must be mounted before anything else can be done, and is, where nobody did it yet.
+use super::favor::favor_moves;
+use super::run::make_run;
 use crate::error::OsError;
-use rustix::fs::{AtFlags, CWD, Mode, StatxAttributes, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags};
 use std::ffi::CString;
@@ -42,7 +44,16 @@ impl EarlyMount {
         self.in_container = true;
         self
     }
+
+    /// That of `/run`.
+    #[cfg(test)]
+    pub(super) fn run() -> EarlyMount {
+        *TABLE.iter().find(|mount| mount.target == "/run").expect("it is there")
+    }
 }
+
+/// Where control groups are.
+pub(super) const CGROUP: &str = "/sys/fs/cgroup";
 
 /// In the order in which they are made: parents first.
 const TABLE: [EarlyMount; 11] = [
@@ -56,7 +67,7 @@ const TABLE: [EarlyMount; 11] = [
     api("/run", "tmpfs", STRICT.union(MountFlags::NODEV), "mode=0755,size=20%,nr_inodes=800k")
         .fatal()
         .everywhere(),
-    api("/sys/fs/cgroup", "cgroup2", NO_SUID_DEV_EXEC, "nsdelegate,memory_recursiveprot").everywhere(),
+    api(CGROUP, "cgroup2", NO_SUID_DEV_EXEC, "nsdelegate,memory_recursiveprot").everywhere(),
     api("/sys/fs/pstore", "pstore", NO_SUID_DEV_EXEC, ""),
     api("/sys/firmware/efi/efivars", "efivarfs", NO_SUID_DEV_EXEC, ""),
     api("/sys/fs/bpf", "bpf", NO_SUID_DEV_EXEC, "mode=0700"),
@@ -74,18 +85,39 @@ pub fn is_mount_point(path: &str) -> Result<bool, Errno> {
     Ok(own.st_dev != parent.st_dev || own.st_ino == parent.st_ino)
 }
 
+/// `/proc`, before anything else is done: the first process of an initramfs starts without it, and there are kernels (before 6.4)
+/// on which the vector with the page size and the like is read from there. What fails here fails in [`early_mounts`] again.
+pub fn proc_first() {
+    if !std::fs::exists("/proc/self").unwrap_or(false) {
+        let _ = make(&TABLE[0]);
+    }
+}
+
 /// Mount what is missing. Outside containers the root is made shared, as programs that make mount namespaces expect.
 /// The first error is that of a mount the manager cannot work without; those of the others are listed.
 pub fn early_mounts(in_container: bool) -> Result<Vec<OsError>, OsError> {
     let mut missing = Vec::new();
     for mount in TABLE.iter().filter(|mount| mount.in_container || !in_container) {
-        match make(mount) {
+        let made = match mount.target {
+            // Devices of the machine are no container's.
+            "/dev" if in_container => make_own_devices(in_container),
+            "/run" => make_run(mount, in_container),
+            "/dev" => make(mount).or_else(|errno| match errno {
+                Errno::NODEV => make_own_devices(in_container),
+                errno => Err(errno),
+            }),
+            _ => make(mount),
+        };
+        match made {
             Ok(()) => {}
             Err(errno) if mount.fatal => return Err(OsError::new("mount", mount.target, errno)),
             Err(errno) => missing.push(OsError::new("mount", mount.target, errno)),
         }
     }
     if !in_container {
+        if let Err(errno) = favor_moves() {
+            missing.push(OsError::new("set options of", CGROUP, errno));
+        }
         let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
         if let Err(errno) = rustix::mount::mount_change("/", shared) {
             missing.push(OsError::new("share", "/", errno));
@@ -95,7 +127,50 @@ pub fn early_mounts(in_container: bool) -> Result<Vec<OsError>, OsError> {
     Ok(missing)
 }
 
-fn make(mount: &EarlyMount) -> Result<(), Errno> {
+/// Nodes that every program takes for granted: name, device number, mode.
+const NODES: [(&str, (u32, u32), u32); 6] = [
+    ("null", (1, 3), 0o666),
+    ("zero", (1, 5), 0o666),
+    ("full", (1, 7), 0o666),
+    ("random", (1, 8), 0o666),
+    ("urandom", (1, 9), 0o666),
+    ("tty", (5, 0), 0o666),
+];
+
+/// A `/dev` of our own: where nobody made one and the kernel's is not to be had. A container has no console but the terminal
+/// that it was started on, which has no name in its tree.
+fn make_own_devices(in_container: bool) -> Result<(), Errno> {
+    // A directory with nodes in it does, mounted or not.
+    if std::fs::exists("/dev/null").unwrap_or(false) || is_mount_point("/dev") == Ok(true) {
+        return Ok(());
+    }
+    make(&EarlyMount {
+        target: "/dev",
+        fstype: "tmpfs",
+        flags: STRICT,
+        options: "mode=0755,size=4m",
+        ..TABLE[2]
+    })?;
+    let node = |name: &str, (major, minor): (u32, u32), mode: u32| {
+        let path = format!("/dev/{name}");
+        let device = rustix::fs::makedev(major, minor);
+        rustix::fs::mknodat(CWD, &path, FileType::CharacterDevice, Mode::from_raw_mode(mode), device)?;
+        // Whatever the umask.
+        rustix::fs::chmod(&path, Mode::from_raw_mode(mode))
+    };
+    for (name, device, mode) in NODES {
+        node(name, device, mode)?;
+    }
+    if !in_container {
+        return node("console", (5, 1), 0o600);
+    }
+    if rustix::termios::isatty(std::io::stdin()) {
+        rustix::fs::symlink("/proc/1/fd/0", "/dev/console")?;
+    }
+    rustix::fs::symlink("pts/ptmx", "/dev/ptmx")
+}
+
+pub(super) fn make(mount: &EarlyMount) -> Result<(), Errno> {
     match is_mount_point(mount.target) {
         Ok(true) => return Ok(()),
         // A directory that belongs to a part of the kernel which is not there.
@@ -146,9 +221,24 @@ fn device_links() {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::mount::tests::in_namespace;
+
+    /// Run in a thread with a mount namespace of its own whose root is an empty tmpfs with a `/proc`; needs root.
+    pub(crate) fn in_empty_root(name: &str, test: impl FnOnce() + Send + 'static) {
+        let scratch = std::env::temp_dir().join(format!("runstead-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&scratch).expect("mkdir");
+        let place = scratch.clone();
+        in_namespace(move || {
+            rustix::mount::mount("tmpfs", &place, "tmpfs", MountFlags::empty(), None).expect("mount");
+            crate::sys::process::chroot_thread(place.to_str().expect("ascii")).expect("chroot");
+            std::fs::create_dir("/proc").expect("mkdir");
+            rustix::mount::mount("proc", "/proc", "proc", MountFlags::empty(), None).expect("mount");
+            test();
+        });
+        std::fs::remove_dir(scratch).expect("the mount went with its namespace");
+    }
 
     #[test]
     fn only_what_is_missing_is_mounted() {

@@ -2,11 +2,14 @@
 //!
 //! Mount and swap units run mount(8) and swapon(8): PID 1 makes no call that may hang on a foreign file system.
 pub mod autofs;
-mod early;
+pub(crate) mod early;
+mod favor;
+mod run;
 mod shutdown;
 mod table;
 
-pub use early::{EarlyMount, early_mounts, is_mount_point};
+pub use early::{EarlyMount, early_mounts, is_mount_point, proc_first};
+pub use run::settle_aliases;
 pub use shutdown::{Leftover, swap_off_all, unmount_all};
 pub use table::{KernelTable, MountLine, parse_mounts};
 

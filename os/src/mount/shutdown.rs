@@ -4,6 +4,7 @@
 use super::table::{KernelTable, MountLine, parse_mounts};
 use crate::error::OsError;
 use crate::sys;
+use runstead_core::names::path::is_within;
 use rustix::mount::{MountFlags, UnmountFlags};
 
 /// Mounts that belong to the kernel or hold the manager itself: they go with the machine.
@@ -51,11 +52,7 @@ fn make_read_only(mount: &MountLine) -> Option<Leftover> {
 /// What is to be unmounted, the last mounted first: whatever stands on something was mounted after it.
 fn candidates() -> Result<Vec<MountLine>, OsError> {
     let lines = parse_mounts(&KernelTable::mounts()?.read()?);
-    let keep = |line: &MountLine| {
-        KEEP.iter().any(|keep| {
-            line.target == *keep || line.target.strip_prefix(keep).is_some_and(|rest| rest.starts_with('/'))
-        })
-    };
+    let keep = |line: &MountLine| KEEP.iter().any(|keep| is_within(&line.target, keep));
     Ok(lines.into_iter().filter(|line| !keep(line)).rev().collect())
 }
 

@@ -73,6 +73,8 @@ pub struct MountLine {
     pub fstype: String,
     /// Mounted read-only.
     pub read_only: bool,
+    /// Options of the file system itself, comma-separated.
+    pub system_options: String,
 }
 
 /// The lines of a mount table; broken ones are left out.
@@ -89,7 +91,10 @@ fn parse_mount(line: &str) -> Option<MountLine> {
     let target = unescape(fields.nth(2)?);
     let options = fields.next()?;
     let read_only = options.split(',').any(|option| option == "ro");
-    Some(MountLine { id, parent, target, fstype: right.split(' ').next()?.to_owned(), read_only })
+    let mut system = right.split(' ');
+    let fstype = system.next()?.to_owned();
+    let system_options = system.nth(1).unwrap_or_default().to_owned();
+    Some(MountLine { id, parent, target, fstype, read_only, system_options })
 }
 
 /// `\040` and its like.
@@ -129,6 +134,7 @@ mod tests {
         let lines = parse_mounts(table);
         assert_eq!(lines.len(), 1);
         assert_eq!((lines[0].target.as_str(), lines[0].read_only), ("/mnt 2", true));
+        assert_eq!(lines[0].system_options, "rw");
         assert_eq!((lines[0].id, lines[0].parent, lines[0].fstype.as_str()), (36, 35, "ext3"));
     }
 

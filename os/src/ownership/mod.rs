@@ -16,6 +16,7 @@ use crate::error::OsError;
 use crate::process;
 use runstead_core::engine::effect::{CgroupSpec, KillSpec};
 use runstead_core::engine::event::Pid;
+use runstead_core::names::path::is_within;
 use rustix::io::Errno;
 use std::rc::Rc;
 
@@ -91,7 +92,7 @@ impl Ownership {
 
     /// Whether a process belongs to this unit.
     pub fn contains(&self, path: &str, pid: Pid) -> bool {
-        self.path_of(pid).is_some_and(|of| tree::is_within(&of, path))
+        self.path_of(pid).is_some_and(|of| is_within(&of, path))
     }
 
     /// All processes of a unit.

@@ -8,6 +8,7 @@ use crate::cgroup::Change;
 use crate::error::OsError;
 use crate::process::{self, Stat};
 use runstead_core::engine::event::Pid;
+use runstead_core::names::path::is_within;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -221,11 +222,4 @@ impl ProcessTree {
         self.invocations.retain(|_, of| **of != *place);
         self.sessions.retain(|_, of| **of != *place);
     }
-}
-
-/// Whether a place is this one or below it.
-pub(super) fn is_within(place: &str, around: &str) -> bool {
-    place
-        .strip_prefix(around.trim_end_matches('/'))
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

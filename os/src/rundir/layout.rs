@@ -57,6 +57,12 @@ pub fn base_layout(run: &RunDir, container: Option<&str>) -> Result<Vec<OsError>
     Ok(missing)
 }
 
+/// What a distribution's own units and tmpfiles.d make, where there are none: directories for locks and for users.
+pub fn bare_layout(run: &RunDir) -> Result<(), OsError> {
+    run.mkdir("lock", 0o1777, None)?;
+    run.mkdir("user", 0o755, None)
+}
+
 fn stage_os_release(run: &RunDir) -> Result<(), OsError> {
     let mut sources = ["/etc/os-release", "/usr/lib/os-release"].into_iter();
     match sources.find_map(|source| std::fs::read(source).ok()) {

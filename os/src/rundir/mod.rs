@@ -2,14 +2,23 @@
 mod files;
 mod layout;
 mod remove;
+mod shares;
+mod sockets;
+mod survey;
+mod user;
 
 pub use files::{memory_file, mtime, read_limited, remove_file, touch, write_file};
-pub use layout::{base_layout, user_layout};
+pub use layout::{bare_layout, base_layout, user_layout};
+pub use shares::{Look, Looked, Shares, shares};
+pub use sockets::paths as socket_paths;
+pub use survey::{preconditions, survey};
+pub use user::{UserDirectory, remove_user_directory};
 
 pub use crate::mount::make_directory;
 use remove::remove_small_tree;
 pub use remove::{empty_tree, remove_tree};
 
+use crate::chase;
 use crate::error::{Attempt, OsError};
 use runstead_core::engine::effect::RunEntry;
 use rustix::fd::{AsFd, OwnedFd};
@@ -145,21 +154,29 @@ impl RunDir {
             Err(error) if error.errno == Errno::NOENT => return Ok(()),
             other => other?,
         };
-        match remove_small_tree(parent.as_fd(), name, SMALL_TREE) {
-            Err(Errno::TOOBIG) => {}
-            other => return other.attempt("remove", path),
+        discard(parent, name, path)
+    }
+
+    /// The same, on a way that may lead through links: those of root, where nobody else could have put them. What they lead to on a disk
+    /// stays there unless `on_disk`.
+    pub fn discard_linked_tree(&self, path: &str, on_disk: bool) -> Result<(), OsError> {
+        match self.discard_tree(path) {
+            // What openat2(2) says of a link, and openat(2) of one that should be a directory.
+            Err(error) if matches!(error.errno, Errno::LOOP | Errno::NOTDIR) => {}
+            other => return other,
         }
-        let away = format!(".runstead-removed-{}", crate::identity::random_id()?);
-        // A mount point cannot be renamed; it could not be removed either.
-        rustix::fs::renameat(&parent, name, &parent, &away).attempt("rename", path)?;
-        let raw = rustix::fd::AsRawFd::as_raw_fd(&parent);
-        crate::sys::process::offload(move || {
-            // Whoever waits for the end of a connection must not wait for us.
-            crate::sys::process::close_all_but(raw);
-            i32::from(remove::remove_tree(parent.as_fd(), &away).is_err())
-        })
-        .map(drop)
-        .attempt("fork to remove", path)
+        let absolute = self.absolute(path);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open("/", flags, Mode::empty()).attempt("open", "/")?;
+        let way =
+            chase::Way { root: root.as_fd(), trust: chase::Trust::Strict, missing: chase::Missing::Fails };
+        match way.parent(std::path::Path::new(&absolute)) {
+            Ok((parent, _)) if !on_disk && !is_in_memory(&parent.fd) => Ok(()),
+            Ok((parent, _)) => discard(parent.fd, split(path)?.1, path),
+            Err(chase::Refusal::Errno(Errno::NOENT)) => Ok(()),
+            Err(chase::Refusal::Errno(errno)) => Err(OsError::new("remove", path, errno)),
+            Err(_) => Err(OsError::new("remove", path, Errno::LOOP)),
+        }
     }
 
     /// Open a directory in the tree (`O_PATH`).
@@ -199,6 +216,32 @@ impl RunDir {
         let short: String = name.chars().take(64).collect();
         format!(".#{short}.{}.{:x}", std::process::id(), self.counter.get())
     }
+}
+
+/// `TMPFS_MAGIC`, `RAMFS_MAGIC`
+const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+
+fn is_in_memory(fd: &OwnedFd) -> bool {
+    rustix::fs::fstatfs(fd).is_ok_and(|fs| IN_MEMORY.iter().any(|kind| u64::try_from(fs.f_type) == Ok(*kind)))
+}
+
+/// Remove a tree at once, or give it another name at once.
+fn discard(parent: OwnedFd, name: &str, path: &str) -> Result<(), OsError> {
+    match remove_small_tree(parent.as_fd(), name, SMALL_TREE) {
+        Err(Errno::TOOBIG) => {}
+        other => return other.attempt("remove", path),
+    }
+    let away = format!(".runstead-removed-{}", crate::identity::random_id()?);
+    // A mount point cannot be renamed; it could not be removed either.
+    rustix::fs::renameat(&parent, name, &parent, &away).attempt("rename", path)?;
+    let raw = rustix::fd::AsRawFd::as_raw_fd(&parent);
+    crate::sys::process::offload(move || {
+        // Whoever waits for the end of a connection must not wait for us.
+        crate::sys::process::close_all_but(raw);
+        i32::from(remove::remove_tree(parent.as_fd(), &away).is_err())
+    })
+    .map(drop)
+    .attempt("fork to remove", path)
 }
 
 fn split(path: &str) -> Result<(&str, &str), OsError> {
@@ -322,6 +365,30 @@ pub(crate) mod tests {
         run.remove_tree("out").expect("removes the link");
         assert!(std::fs::metadata(outside.join("keep")).is_ok());
         assert!(!std::fs::exists(scratch.join("tree")).expect("stat"));
+    }
+
+    #[test]
+    fn trees_behind_trusted_links_go_and_others_stay() {
+        let scratch = Scratch::new("rundir-linked");
+        for directory in ["aim/sub/deep", "other/sub"] {
+            std::fs::create_dir_all(scratch.join(directory)).expect("mkdir");
+        }
+        symlink("aim", scratch.join("mid")).expect("link");
+        let run = RunDir::open(scratch.path()).expect("open");
+        assert!(run.discard_tree("mid/sub").is_err());
+        run.discard_linked_tree("mid/sub", true).expect("removed");
+        run.discard_linked_tree("mid/sub", true).expect("not there is fine");
+        assert!(std::fs::exists(scratch.join("aim")).expect("look"));
+        assert!(!std::fs::exists(scratch.join("aim/sub")).expect("look"));
+        if rustix::process::geteuid().is_root() {
+            symlink("other", scratch.join("his")).expect("link");
+            std::os::unix::fs::lchown(scratch.join("his"), Some(1), Some(1)).expect("chown");
+            assert_eq!(
+                run.discard_linked_tree("his/sub", true).map_err(|error| error.errno),
+                Err(Errno::LOOP)
+            );
+            assert!(std::fs::exists(scratch.join("other/sub")).expect("look"));
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub fn clean_up(
 ) -> Result<(), OsError> {
     match what {
         CleanUp::RuntimeDirectories => {
-            remove_directories(settings, ids::RUNTIME_DIRECTORY, &prefixes.runtime)
+            remove_directories(settings, ids::RUNTIME_DIRECTORY, &prefixes.runtime, false)
         }
         CleanUp::Directories(mask) => {
             let places = [
@@ -44,7 +44,7 @@ pub fn clean_up(
             let mut result = Ok(());
             for ((bit, id), prefix) in CLEAN.into_iter().zip(places) {
                 if mask & bit != 0 {
-                    result = result.and(remove_directories(settings, id, prefix));
+                    result = result.and(remove_directories(settings, id, prefix, true));
                 }
             }
             result
@@ -70,8 +70,14 @@ pub fn clean_up(
     }
 }
 
-/// The directories of one kind, their links, and where they lie behind `private/`.
-fn remove_directories(settings: &Settings, id: DirectiveId, prefix: &str) -> Result<(), OsError> {
+/// The directories of one kind, their links, and where they lie behind `private/`; also those on a disk that root's links lead to if that
+/// is asked for.
+fn remove_directories(
+    settings: &Settings,
+    id: DirectiveId,
+    prefix: &str,
+    on_disk: bool,
+) -> Result<(), OsError> {
     let rows = settings.rows(id);
     if rows.is_empty() {
         return Ok(());
@@ -83,8 +89,8 @@ fn remove_directories(settings: &Settings, id: DirectiveId, prefix: &str) -> Res
     let mut result = Ok(());
     for row in rows {
         let Some(name) = row.first() else { continue };
-        result = result.and(root.discard_tree(name));
-        result = result.and(root.discard_tree(&format!("private/{name}")));
+        result = result.and(root.discard_linked_tree(name, on_disk));
+        result = result.and(root.discard_linked_tree(&format!("private/{name}"), on_disk));
         for link in row.get(1).map_or("", |links| links).split(':').filter(|link| !link.is_empty()) {
             let path = format!("{prefix}/{link}");
             if fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {

@@ -16,6 +16,8 @@ const MOVE_MOUNT_F_EMPTY_PATH: u64 = 4;
 /// `MOVE_MOUNT_T_SYMLINKS`.
 const MOVE_MOUNT_T_SYMLINKS: u64 = 0x10;
 
+const RENAME_NOREPLACE: u64 = 1;
+
 /// Encode the step if it is one of these.
 pub(super) fn encode(asm: &mut Assembler, op: &Op) -> bool {
     encode_file(asm, op) || encode_namespace(asm, op) || encode_tree(asm, op)
@@ -50,19 +52,28 @@ fn encode_file(asm: &mut Assembler, op: &Op) -> bool {
             asm.code[made].fine_to = asm.code.len() as u32;
         }
         Op::Symlink { target, path } => {
+            let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let (above, name) = (asm.string(above), asm.string(name));
             let (target, path) = (asm.string(target), asm.string(path));
+            asm.add(special::MAKE_DIRECTORY, &[above, N(0o755)]).store = TEMP + 1;
             let made = asm.code.len();
-            asm.call(libc::SYS_symlinkat, &[target, CWD, path]);
+            asm.call(libc::SYS_symlinkat, &[target, R(TEMP), name]);
             let jump = asm.code.len();
             asm.add(special::JUMP, &[N(0)]);
             asm.code[made].policy = Policy::Jump as u8;
             asm.code[made].fine_to = asm.code.len() as u32;
             asm.add(special::LINK_IS, &[path, target]);
             asm.code[jump].args[0] = asm.code.len() as u64;
+            asm.close(TEMP);
+        }
+        Op::TakeBack { path, target, from } => {
+            let (path, target, from) = (asm.string(path), asm.string(target), asm.string(from));
+            asm.add(special::LINK_IS, &[path, target]);
+            asm.call(libc::SYS_unlinkat, &[CWD, path, N(0)]);
+            asm.call(libc::SYS_renameat2, &[CWD, from, CWD, path, N(RENAME_NOREPLACE)]);
         }
         Op::Rename { from, to } => {
             let (from, to) = (asm.string(from), asm.string(to));
-            const RENAME_NOREPLACE: u64 = 1;
             let fine = [libc::ENOENT as u16, libc::EEXIST as u16];
             asm.call(libc::SYS_renameat2, &[CWD, from, CWD, to, N(RENAME_NOREPLACE)]).fine = fine;
         }
@@ -94,9 +105,7 @@ fn mkdir(asm: &mut Assembler, path: Arg, mode: u32) {
 fn owned_directory(asm: &mut Assembler, path: &str, mode: u32, owner: (u32, u32), deep: bool) {
     let path = asm.string(path);
     let (uid, gid) = (N(u64::from(owner.0)), N(u64::from(owner.1)));
-    mkdir(asm, path, mode);
-    let flags = (libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC) as u64;
-    asm.call(libc::SYS_openat, &[CWD, path, N(flags), N(0)]).store = TEMP + 1;
+    asm.add(special::MAKE_DIRECTORY, &[path, N(u64::from(mode))]).store = TEMP + 1;
     asm.call(libc::SYS_fchmod, &[R(TEMP), N(u64::from(mode))]);
     asm.add(special::END_IF_OWNER, &[R(TEMP), uid, gid]);
     if deep {

@@ -146,6 +146,8 @@ impl Machine<'_> {
             special::REQUIRE => 0,
             special::CLONE_LIKE => clone_like(a),
             special::MAKE_LIKE => make_like(a[0], a[1]),
+            // SAFETY: the encoder ends its strings with a zero byte.
+            special::MAKE_DIRECTORY => unsafe { super::make_directory::make_directory(a[0], a[1]) },
             _ => -(libc::ENOSYS as isize),
         }
     }

@@ -114,6 +114,27 @@ pub fn clone_child(
     }
 }
 
+/// Make a process with this number, which waits to be killed: what tests give to whoever must not take it for another one with
+/// the same number. `EEXIST` while there is one; takes privileges over the PID namespace (clone3(2), `set_tid`).
+pub fn process_with_number(pid: i32) -> Result<(), Errno> {
+    let args = CloneArgs {
+        exit_signal: libc::SIGCHLD as u64,
+        set_tid: (&raw const pid) as u64,
+        set_tid_size: 1,
+        ..CloneArgs::default()
+    };
+    // SAFETY: as fork(2); the child makes nothing but system calls.
+    let result = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
+    match result {
+        0 => loop {
+            // SAFETY: no pointers.
+            unsafe { libc::pause() };
+        },
+        result if result < 0 => Err(last_errno()),
+        _ => Ok(()),
+    }
+}
+
 /// A copy of a descriptor known by number only, close-on-exec. A number that is not open gives `EBADF`.
 pub fn duplicate(fd: i32) -> Result<OwnedFd, Errno> {
     // SAFETY: the borrow ends with this call, which checks the number; what comes back is owned by nobody else.

@@ -4,7 +4,7 @@
 //! state after a fault.
 use super::raw::{errno_of, syscall};
 use super::{check, last_errno};
-use rustix::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::ptr::{null, null_mut};
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// What the handlers execute: the argument with `REASON` is filled in when it is known.
 struct Image {
-    /// The executable that runs now, whatever is at its path by then.
+    /// The executable that runs now, whatever is at its path by then; before an upgrade the new one.
     fd: RawFd,
     argv: Vec<*const libc::c_char>,
     envp: Vec<*const libc::c_char>,
@@ -68,6 +68,25 @@ pub fn prepare(arguments: &[CString], environment: &[CString], prefix: &str) -> 
     }
     MANAGER.store(std::process::id().cast_signed(), Ordering::SeqCst);
     Ok(())
+}
+
+/// Do something with the pinned image; `None` before [`prepare`].
+pub fn with_pinned<T>(act: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+    let fd = pinned()?;
+    // SAFETY: the descriptor lives as long as the image is prepared, and is replaced only under its own number.
+    Some(act(unsafe { BorrowedFd::borrow_raw(fd) }))
+}
+
+fn pinned() -> Option<RawFd> {
+    // SAFETY: null or made by `prepare`.
+    unsafe { IMAGE.load(Ordering::SeqCst).as_ref() }.map(|image| image.fd)
+}
+
+/// Pin another image instead, under the same number: a crash executes either the one or the other.
+pub fn pin_instead(image: OwnedFd) -> Result<(), Errno> {
+    let pinned = pinned().ok_or(Errno::INVAL)?;
+    // SAFETY: dup3 takes numbers; what it closes is an executable that nobody but this module refers to.
+    check(unsafe { libc::dup3(image.as_raw_fd(), pinned, libc::O_CLOEXEC) }).map(drop)
 }
 
 /// Install the handlers of these signals on a stack of their own, with a guard page below.

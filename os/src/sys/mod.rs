@@ -8,6 +8,9 @@ pub mod crash;
 pub mod crc32c;
 pub mod heap;
 pub mod inherit;
+pub mod input;
+pub mod ipc;
+mod make_directory;
 pub mod mount;
 pub mod namespaces;
 pub mod pam_session;
@@ -19,6 +22,7 @@ pub mod refuse;
 pub mod shared_map;
 pub mod signal;
 pub mod socket;
+pub mod vt;
 
 use rustix::io::Errno;
 

@@ -65,6 +65,28 @@ pub fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// `struct pidfd_info` in its first version (Linux 6.13; the exit status since 6.15).
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup: u64,
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// `PIDFD_GET_INFO`: `_IOWR(0xFF, 11, struct pidfd_info)`
+const PIDFD_GET_INFO: libc::c_ulong = 0xc040_ff0b;
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+
+/// How the process of a pidfd ended, as wait(2) tells it: once it is reaped, by whomever; `None` before, and on older kernels.
+pub fn pidfd_exit_status(process: impl AsFd) -> Option<i32> {
+    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    // SAFETY: the kernel writes no more than the size that is part of the request, which is that of the structure.
+    let result = unsafe { libc::ioctl(process.as_fd().as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
+    (result == 0 && info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
+}
+
 /// Whether two descriptors are one open file (kcmp(2) `KCMP_FILE`), both in this process.
 pub fn same_file(a: impl AsFd, b: impl AsFd) -> Result<bool, Errno> {
     let me = std::process::id();
@@ -147,6 +169,14 @@ pub fn close_all_but(keep: i32) {
             libc::syscall(libc::SYS_close_range, 3, keep - 1, 0);
         }
     }
+}
+
+/// Let every descriptor from 3 on end with this program.
+pub fn close_on_execution() -> Result<(), Errno> {
+    // SAFETY: no descriptor is closed now.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if result < 0 { Err(last_errno()) } else { Ok(()) }
 }
 
 /// Give this thread a mount namespace of its own, whose mounts nobody else sees.

@@ -85,6 +85,8 @@ pub mod special {
     pub const CLONE_LIKE: u32 = FIRST + 19;
     /// (R what is to be mounted, D path): make a directory or an empty file.
     pub const MAKE_LIKE: u32 = FIRST + 20;
+    /// (D path, mode): make a directory and those above it, following no links of others; its descriptor.
+    pub const MAKE_DIRECTORY: u32 = FIRST + 21;
 }
 
 /// One step of the interpreter.

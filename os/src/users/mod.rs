@@ -1,6 +1,7 @@
 //! Who a unit runs as: users and groups from the passwd and group files (passwd(5), group(5)), and the ids that
 //! `DynamicUser=` hands out. Name services that need libraries are asked elsewhere, in a throw-away child.
 mod dynamic;
+pub mod own;
 pub mod subordinate;
 
 pub use dynamic::{dynamic_name, release_dynamic};
@@ -86,15 +87,20 @@ impl Users {
 
     /// A user by number; an error when no entry has it.
     pub fn by_uid(&self, uid: u32) -> Result<UserFacts, LookupError> {
-        let passwd = read(&self.etc.join("passwd"))?;
-        let found = passwd.lines().filter_map(parse_user).find(|user| user.uid == uid);
-        let mut user = match found {
-            Some(user) => user,
-            None if uid == 0 => root(),
-            None => return Err(LookupError::Unknown(uid.to_string())),
-        };
+        let mut user = self.entry_of(uid)?;
         user.groups = self.groups_of(&user)?;
         Ok(user)
+    }
+
+    /// The same without supplementary groups.
+    pub fn entry_of(&self, uid: u32) -> Result<UserFacts, LookupError> {
+        let passwd = read(&self.etc.join("passwd"))?;
+        let found = passwd.lines().filter_map(parse_user).find(|user| user.uid == uid);
+        match found {
+            Some(user) => Ok(user),
+            None if uid == 0 => Ok(root()),
+            None => Err(LookupError::Unknown(uid.to_string())),
+        }
     }
 
     /// A group's number, by name or number.
@@ -132,6 +138,34 @@ impl Users {
         groups.dedup();
         Ok(groups)
     }
+}
+
+/// Uid and gid (of a group only that) as the name service has them, whose libraries are not linked into this program: for commands, not
+/// for the manager, which waits for nobody.
+pub fn asked(database: Database, name: &str) -> Option<(u32, u32)> {
+    let line = entry(database, name)?;
+    let mut fields = line.split(':').skip(2);
+    let id = fields.next()?.parse().ok()?;
+    Some((id, if database == Database::Passwd { fields.next()?.parse().ok()? } else { id }))
+}
+
+/// The line that the name service has, as in passwd(5) or group(5). As [`asked`], not for the manager.
+pub fn entry(database: Database, key: &str) -> Option<String> {
+    if key.starts_with('-') {
+        return None;
+    }
+    let word = if database == Database::Passwd { "passwd" } else { "group" };
+    let output = std::process::Command::new("getent").args([word, key]).output().ok()?;
+    Some(String::from_utf8(output.stdout).ok()?.trim_end().to_owned())
+}
+
+/// What the name service is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// Users.
+    Passwd,
+    /// Groups.
+    Group,
 }
 
 /// The superuser exists without any file.
@@ -184,6 +218,9 @@ fn read(path: &Path) -> Result<String, OsError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
         Ok(file) => {
+            // Asked for its length first, it is read in two calls and not in ten.
+            let length = file.metadata().map_or(0, |data| data.len().min(FILE_MAX));
+            bytes.reserve_exact(usize::try_from(length).unwrap_or(0) + 1);
             file.take(FILE_MAX).read_to_end(&mut bytes).map_err(failed)?;
         }
     }

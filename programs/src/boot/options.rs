@@ -1,4 +1,5 @@
 //! Options of `runstead boot`.
+use crate::usage::directory;
 use runstead_core::values::span;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,14 +41,6 @@ impl Options {
             }
         }
         Ok(options)
-    }
-}
-
-fn directory(name: &str, text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
-    match path.is_dir() {
-        true => Ok(path),
-        false => Err(format!("{name} {text}: not a directory")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The unit files of a machine without a distribution: those of the binary and those that were added.
 use crate::builtin;
+use runstead_os::unitdirs;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -34,15 +35,15 @@ fn read(dir: &Path) -> Result<Vec<UnitFile>, String> {
 /// The built-in units, the examples, and `added`.
 pub fn write_all(added: &[UnitFile], dir: &Path) -> Result<(), String> {
     let io = |what: &'static str| move |error: std::io::Error| format!("cannot write {what}: {error}");
-    builtin::write(builtin::SYSTEM, dir).map_err(io("the built-in units"))?;
-    builtin::write(builtin::EXAMPLES, dir).map_err(io("the examples"))?;
+    unitdirs::write(builtin::SYSTEM, dir).map_err(io("the built-in units"))?;
+    unitdirs::write(builtin::EXAMPLES, dir).map_err(io("the examples"))?;
     write(added, dir)
 }
 
 /// Only `added`.
 pub fn write(added: &[UnitFile], dir: &Path) -> Result<(), String> {
     for (name, text) in added {
-        builtin::write(&[(name, text)], dir).map_err(|error| format!("cannot write {name}: {error}"))?;
+        unitdirs::write(&[(name, text)], dir).map_err(|error| format!("cannot write {name}: {error}"))?;
     }
     Ok(())
 }

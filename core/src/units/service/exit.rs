@@ -6,7 +6,7 @@ use super::{
     start, stop,
 };
 use crate::engine::Engine;
-use crate::engine::effect::UnitId;
+use crate::engine::effect::{Effect, UnitId};
 use crate::engine::event::{Exit, Pid};
 
 /// A process that this service watches ended.
@@ -212,10 +212,11 @@ pub(super) fn cgroup_empty(e: &mut Engine, id: UnitId) {
     service_mut(e, id).populated = false;
     let s = service(e, id);
     let (main, control) = (s.main_alive(), s.control_alive());
-    // A main process that is not our child ends with its cgroup.
-    if s.main.is_some_and(|m| m.alien) {
-        return main_ended(e, id, Exit::Unknown);
+    // Where the end of a main process that is not our child cannot be waited for, it most likely comes with that of its cgroup.
+    if let Some(pid) = s.main.filter(|main| main.alien).map(|main| main.pid) {
+        e.emit(Effect::WatchProcess(pid));
     }
+    let s = service(e, id);
     let alone = !main && !control;
     let kind = config::kind(&settings(e, id));
     match s.state {

@@ -83,7 +83,12 @@ pub(super) fn pid_file_read(
     purpose: Purpose,
     result: Result<ChainOutput, ChainError>,
 ) {
+    let control = service(e, id).control;
     let found = match result {
+        Ok(ChainOutput { pid_file: Some(Ok(pid)), .. }) if control == Some(pid) => {
+            complain(e, id, purpose, &format!("Process {pid} is a command of the service, not its daemon."));
+            false
+        }
         Ok(ChainOutput { pid_file: Some(Ok(pid)), is_child, .. }) => {
             set_main(e, id, pid, !is_child);
             true
@@ -150,6 +155,15 @@ fn complain(e: &mut Engine, id: UnitId, purpose: Purpose, why: &str) {
     }
 }
 
+/// After a re-execution nobody watches a main process that is not our child, or is another unit's.
+pub(super) fn watch_again(e: &mut Engine, id: UnitId) {
+    let Some(main) = service(e, id).main else { return };
+    e.watch_pid_also(id, main.pid);
+    if main.alien {
+        e.emit(Effect::WatchProcess(main.pid));
+    }
+}
+
 /// This is the main process now.
 pub(super) fn set_main(e: &mut Engine, id: UnitId, pid: Pid, alien: bool) {
     if service(e, id).main.is_some_and(|main| main.pid == pid) {
@@ -165,10 +179,8 @@ pub(super) fn set_main(e: &mut Engine, id: UnitId, pid: Pid, alien: bool) {
         s.main_status = ExecStatus::adopt(pid, now);
     }
     if alien {
-        let text = format!(
-            "Supervising process {pid} which is not our child. We'll most likely not notice when it exits."
-        );
-        say(e, id, 4, &text);
+        say(e, id, 6, &format!("Supervising process {pid} which is not our child."));
+        e.emit(Effect::WatchProcess(pid));
     }
-    e.watch_pid(id, pid);
+    e.watch_pid_also(id, pid);
 }

@@ -71,7 +71,7 @@ pub use timeout::watchdog_limit;
 use super::{ActiveState, LoadProblem, Machine, Refusal, exec};
 use crate::engine::Engine;
 use crate::engine::clock::{Clock, NEVER, Usec};
-use crate::engine::effect::{ChainId, Failure, FdId, JobType, Step, UnitId};
+use crate::engine::effect::{ChainId, Effect, Failure, FdId, JobType, Step, UnitId};
 use crate::engine::event::{ChainError, ChainOutput, Exit, Notify, Pid};
 use crate::engine::timers::TimerKind;
 use crate::settings::Settings;
@@ -82,6 +82,7 @@ impl Machine for Service {
     }
     fn reloaded(e: &mut Engine, id: UnitId) {
         fdstore::poll_again(e, id);
+        main_pid::watch_again(e, id);
     }
     fn can_start(e: &mut Engine, id: UnitId) -> Result<(), Refusal> {
         start::can_start(e, id)
@@ -227,7 +228,10 @@ fn drop_control(e: &mut Engine, id: UnitId) {
 /// Stop watching the main process.
 fn drop_main(e: &mut Engine, id: UnitId) {
     if let Some(main) = service_mut(e, id).main.take() {
-        e.unwatch_pid(main.pid);
+        e.unwatch_pid_of(id, main.pid);
+        if main.alien && !e.is_watched(main.pid) {
+            e.emit(Effect::UnwatchProcess(main.pid));
+        }
     }
 }
 

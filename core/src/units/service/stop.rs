@@ -199,6 +199,8 @@ pub(super) fn enter_dead(e: &mut Engine, id: UnitId, result: ServiceResult, allo
     log_result(e, id, result);
     let restart = allow_restart && !stop_job_pending(e, id) && restart::wanted(e, id);
     service_mut(e, id).will_auto_restart = restart;
+    // The state that is set below ends the job.
+    let again = restart || restart_job_pending(e, id);
     disarm_state_timer(e, id);
     if restart {
         restart::wait(e, id, failed);
@@ -207,7 +209,7 @@ pub(super) fn enter_dead(e: &mut Engine, id: UnitId, result: ServiceResult, allo
         service_mut(e, id).flush_n_restarts = true;
         set_state(e, id, end);
     }
-    clean_up(e, id, restart);
+    clean_up(e, id, restart, again);
     service_mut(e, id).forbid_restart = false;
     tell_monitors(e, id, failed);
     if !restart {
@@ -275,13 +277,13 @@ pub(super) fn clean_up_processes(e: &mut Engine, id: UnitId) {
     }
 }
 
-/// Take away what only a running service may have.
-fn clean_up(e: &mut Engine, id: UnitId, restart: bool) {
+/// Take away what only a running service may have. `restart` is an automatic one, `again` also one that a client asked for.
+fn clean_up(e: &mut Engine, id: UnitId, restart: bool, again: bool) {
     let cfg = settings(e, id);
     let unit = e.unit(id).name.clone();
     let preserve = config::runtime_directory_preserve(&cfg);
     let mut what = Vec::new();
-    if config::has_runtime_directory(&cfg) && (preserve == "no" || (preserve == "restart" && !restart)) {
+    if config::has_runtime_directory(&cfg) && (preserve == "no" || (preserve == "restart" && !again)) {
         what.push(CleanUp::RuntimeDirectories);
     }
     what.extend(of_processes(&cfg));
