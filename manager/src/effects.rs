@@ -90,6 +90,7 @@ impl Shell {
 
     /// A file or link below the run root.
     pub(crate) fn write_run_tree(&mut self, path: &str, entry: Option<&RunEntry>) -> Result<(), String> {
+        self.loader.borrow_mut().look_again();
         let done = self.host.run_tree.apply(path, entry);
         done.map_err(|error| format!("cannot write {path} below the run root: {error}"))
     }
@@ -118,6 +119,7 @@ impl Shell {
         }
         for (name, contents) in files {
             let path = format!("{dir}/50-{name}.conf");
+            self.loader.borrow_mut().look_again();
             if let Err(error) = runstead_os::rundir::write_file(&path, contents.as_bytes(), 0o644) {
                 self.complain(3, &format!("cannot keep what was set for {}: {error}", unit.as_str()));
             }

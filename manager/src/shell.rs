@@ -191,6 +191,8 @@ impl Shell {
     }
 
     fn handle(&mut self, source: &Ready<Token>) {
+        // Whoever woke us may have written unit files before.
+        self.loader.borrow_mut().look_again();
         match source.token {
             Token::Notify => self.read_notifications(),
             Token::Signals => self.read_signals(),

@@ -15,6 +15,24 @@ pub(super) enum Entry {
     Link(String),
 }
 
+/// What is different in a directory.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// No names.
+    None,
+    /// Files came or went, and nothing else: these.
+    Files(Vec<String>),
+    /// Links or drop-in directories too.
+    Names,
+}
+
+fn links(entries: &BTreeMap<String, Entry>) -> impl Iterator<Item = (&String, &String)> {
+    entries.iter().filter_map(|(name, entry)| match entry {
+        Entry::Link(target) => Some((name, target)),
+        Entry::File => None,
+    })
+}
+
 #[derive(Debug)]
 pub(super) struct SearchDir {
     pub path: String,
@@ -30,20 +48,28 @@ impl SearchDir {
         SearchDir { path, stamp: None, entries: BTreeMap::new(), drop_dirs: Vec::new() }
     }
 
-    /// List it when it changed; whether it did.
-    pub fn refresh(&mut self) -> bool {
+    /// List it when it changed; what is different now.
+    pub fn refresh(&mut self) -> Change {
         let stamp = rustix::fs::stat(&self.path).ok().map(|stat| stamp_of(&stat));
         // A directory that was not trusted and has gone leaves what it held.
         let is_empty = self.entries.is_empty() && self.drop_dirs.is_empty();
         if stamp == self.stamp && (stamp.is_some() || is_empty) {
-            return false;
+            return Change::None;
         }
-        self.entries.clear();
-        self.drop_dirs.clear();
+        let entries = std::mem::take(&mut self.entries);
+        let drop_dirs = std::mem::take(&mut self.drop_dirs);
         // A file made in the very tick in which it was listed leaves the time as it is: do not trust a fresh one.
         self.stamp = stamp.filter(|&(seconds, nanos, _)| !is_fresh(seconds, nanos));
         self.list();
-        true
+        if drop_dirs != self.drop_dirs || !links(&entries).eq(links(&self.entries)) {
+            return Change::Names;
+        }
+        let only_in = |a: &BTreeMap<String, Entry>, b: &BTreeMap<String, Entry>| -> Vec<String> {
+            a.keys().filter(|name| !b.contains_key(*name)).cloned().collect()
+        };
+        let mut files = only_in(&entries, &self.entries);
+        files.append(&mut only_in(&self.entries, &entries));
+        if files.is_empty() { Change::None } else { Change::Files(files) }
     }
 
     fn list(&mut self) {

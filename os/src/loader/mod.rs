@@ -10,7 +10,7 @@ mod search;
 pub use directory::read_unit_file;
 pub use search::{Scope, conf_files, config_files, search_path};
 
-use directory::{Entry, SearchDir};
+use directory::{Change, Entry, SearchDir};
 use dropins::DropDirs;
 use runstead_core::engine::event::{Found, LoadedUnit, UnitFile};
 use runstead_core::names::UnitName;
@@ -27,6 +27,8 @@ pub struct Loader {
     aliases: HashMap<String, Vec<String>>,
     drop_dirs: DropDirs,
     refused: Vec<UnitName>,
+    /// Nothing that could be known of has happened since the directories were looked at.
+    fresh: bool,
 }
 
 /// What stands for a name: the first directory that has it.
@@ -48,6 +50,7 @@ impl Loader {
             aliases: HashMap::new(),
             drop_dirs: DropDirs::default(),
             refused: Vec::new(),
+            fresh: false,
         };
         loader.refresh();
         loader
@@ -67,16 +70,32 @@ impl Loader {
         self.dirs.iter().map(|dir| dir.path.clone()).collect()
     }
 
-    /// List again what changed; whether anything did.
-    pub fn refresh(&mut self) -> bool {
-        let mut changed = false;
-        for dir in &mut self.dirs {
-            changed |= dir.refresh();
-        }
-        if changed {
+    /// Something happened: directories may have changed since they were looked at.
+    pub fn look_again(&mut self) {
+        self.fresh = false;
+    }
+
+    /// List again what changed.
+    pub fn refresh(&mut self) {
+        let changes: Vec<Change> = self.dirs.iter_mut().map(SearchDir::refresh).collect();
+        let is_link =
+            |name: &String| self.dirs.iter().any(|dir| matches!(dir.entries.get(name), Some(Entry::Link(_))));
+        // A file changes what links mean only where it hides one.
+        let matters = changes.iter().any(|change| match change {
+            Change::None => false,
+            Change::Files(names) => names.iter().any(is_link),
+            Change::Names => true,
+        });
+        if matters {
             self.index();
         }
-        changed
+        self.fresh = true;
+    }
+
+    fn refresh_once(&mut self) {
+        if !self.fresh {
+            self.refresh();
+        }
     }
 
     fn index(&mut self) {
@@ -84,7 +103,6 @@ impl Loader {
         self.drop_dirs.clear();
         let is_search_dir = |path: &str| self.dirs.iter().any(|dir| dir.path == path);
         for (index, dir) in self.dirs.iter().enumerate() {
-            // Making a transient unit comes here: what is done for each file must be next to nothing.
             for (name, entry) in &dir.entries {
                 let Entry::Link(target) = entry else { continue };
                 // Only the first directory that has a name counts.
@@ -101,9 +119,10 @@ impl Loader {
         }
     }
 
-    /// Read these units; one answer for each, in order. Directories that changed are listed again first.
+    /// Read these units; one answer for each, in order. Directories that changed are listed again first,
+    /// once for all that happens at a time ([`Loader::look_again`]).
     pub fn load(&mut self, names: &[UnitName]) -> Vec<LoadedUnit> {
-        self.refresh();
+        self.refresh_once();
         let dirs = self.dir_paths();
         names.iter().map(|name| self.load_one(name, &dirs)).collect()
     }
@@ -253,7 +272,7 @@ impl Loader {
         if fragment.as_ref().is_some_and(changed) || dropins.iter().any(changed) {
             return true;
         }
-        self.refresh();
+        self.refresh_once();
         let now = self.dropin_paths(names);
         now.iter().map(|path| &**path).ne(dropins.iter().map(|&(path, _)| path))
     }

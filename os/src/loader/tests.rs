@@ -31,6 +31,7 @@ impl Tree {
     }
 
     fn load(&mut self, text: &str) -> LoadedUnit {
+        self.loader.look_again();
         self.loader.load(&[name(text)]).remove(0)
     }
 }
@@ -62,6 +63,30 @@ fn the_first_directory_wins_and_changes_are_seen() {
     assert!(matches!(tree.load("b.service").found, Found::NotFound));
     tree.file("run/systemd/transient/t.service", "x");
     assert!(matches!(tree.load("t.service").found, Found::Fragment { transient: true, .. }));
+}
+
+#[test]
+fn directories_are_looked_at_once_for_all_that_happens_at_a_time() {
+    let mut tree = Tree::new("once");
+    let again = |tree: &mut Tree, text: &str| tree.loader.load(&[name(text)]).remove(0);
+    assert!(matches!(tree.load("a.service").found, Found::NotFound));
+    tree.file("usr/a.service", "usr");
+    assert!(matches!(again(&mut tree, "a.service").found, Found::NotFound));
+    tree.loader.look_again();
+    assert_eq!(primary(&again(&mut tree, "a.service")).1, "usr");
+}
+
+#[test]
+fn a_file_that_hides_a_link_takes_its_alias_away() {
+    let mut tree = Tree::new("hides");
+    tree.file("usr/real.service", "real");
+    tree.link("usr/alias.service", "real.service");
+    assert_eq!(names(&tree.load("real.service").aliases), ["real.service", "alias.service"]);
+    tree.file("etc/alias.service", "own");
+    tree.file("etc/other.service", "own");
+    assert_eq!(names(&tree.load("real.service").aliases), ["real.service"]);
+    fs::remove_file(tree.scratch.0.join("etc/alias.service")).expect("remove");
+    assert_eq!(names(&tree.load("real.service").aliases), ["real.service", "alias.service"]);
 }
 
 #[test]
@@ -124,6 +149,7 @@ fn dropins_apply_in_order_of_their_names() {
     let paths: Vec<(&str, u64)> = unit.dropins.iter().map(|file| (&*file.path, file.mtime)).collect();
     assert!(!tree.loader.is_outdated(&unit.aliases, None, &paths));
     tree.file("etc/a-b@i.service.d/50-new.conf", "new");
+    tree.loader.look_again();
     assert!(tree.loader.is_outdated(&unit.aliases, None, &paths));
 }
 
