@@ -51,6 +51,9 @@ enum Done {
 impl Shell {
     /// Do a chain from its beginning.
     pub(crate) fn run_chain(&mut self, chain: ChainId, unit: UnitName, steps: Vec<Step>) {
+        // What was said of the unit comes before what its programs say.
+        self.log.flush();
+        self.console.flush();
         self.go_on(chain, unit, 0, steps.into_iter(), ChainOutput::default());
     }
 
@@ -318,6 +321,10 @@ impl Shell {
     /// Move processes. A user's manager may not take them out of a login session: PID 1 does it for him.
     fn attach(&mut self, cgroup: &str, pids: &[Pid]) -> Result<(), OsError> {
         match self.ownership.attach(cgroup, pids) {
+            Ok(()) => {
+                self.watch_guests(cgroup, pids);
+                Ok(())
+            }
             Err(error) if self.options.user && matches!(error.errno, Errno::PERM | Errno::ACCESS) => {
                 let asked = crate::client::attach_by_system_manager(cgroup, pids, ATTACH_PATIENCE);
                 asked.map_err(|why| {
@@ -325,7 +332,7 @@ impl Shell {
                     error
                 })
             }
-            other => other,
+            Err(error) => Err(error),
         }
     }
 

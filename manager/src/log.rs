@@ -12,6 +12,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 
 /// Lines that may wait.
 const RING: usize = 512;
+/// Lines that wait for the end of a turn.
+const BATCH: usize = 64;
+const WARNING: u8 = 4;
 /// Facility `LOG_DAEMON` (syslog(3)).
 const DAEMON: u8 = 3;
 
@@ -143,7 +146,10 @@ impl Log {
             self.lost += 1;
         }
         self.ring.push_back(entry.bytes().to_vec());
-        self.flush();
+        // Clients are answered first; what went wrong is told at once, as it may be the last that we tell.
+        if line.level <= WARNING || self.ring.len() >= BATCH {
+            self.flush();
+        }
         if self.lost > 0 && self.ring.is_empty() {
             let lost = std::mem::take(&mut self.lost);
             let text = format!("{lost} log lines were lost because the journal did not take them");

@@ -207,7 +207,11 @@ pub fn boottime() -> i128 {
 pub fn pid_of_pidfd(fd: impl rustix::fd::AsFd) -> Option<Pid> {
     use rustix::fd::AsRawFd;
     let raw = fd.as_fd().as_raw_fd();
-    let text = std::fs::read_to_string(format!("/proc/thread-self/fdinfo/{raw}")).ok()?;
+    // Some hundred bytes, which one read(2) gives whole: this is done for each session and scope.
+    let mut buffer = [0; 1024];
+    let mut file = std::fs::File::open(format!("/proc/thread-self/fdinfo/{raw}")).ok()?;
+    let got = std::io::Read::read(&mut file, &mut buffer).ok()?;
+    let text = std::str::from_utf8(&buffer[..got]).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pid:"))?;
     line.trim().parse().ok().filter(|&pid: &Pid| pid > 0)
 }
