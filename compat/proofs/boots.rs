@@ -22,7 +22,7 @@ const SETTLE: Duration = Duration::from_secs(10);
 /// What one boot came to.
 struct Boot {
     number: usize,
-    outcome: Result<(String, Snapshot)>,
+    outcome: Result<(String, Snapshot, String)>,
     took: Duration,
 }
 
@@ -78,24 +78,29 @@ fn work(options: &Options, next: &AtomicUsize, count: usize, results: Sender<Boo
     }
 }
 
-fn boot(options: &Options) -> Result<(String, Snapshot)> {
+/// The machine's state, its units, and what its console said when a unit came and went after the boot.
+fn boot(options: &Options) -> Result<(String, Snapshot, String)> {
     let mut machine = Machine::boot(options)?;
     let state = machine.wait_running(BOOT_LIMIT)?;
     std::thread::sleep(SETTLE);
     let seen = Snapshot::take(&machine)?;
-    Ok((state, seen))
+    let before = machine.console.text().len();
+    machine.run(&["systemd-run", "--wait", "--unit=quiet", "true"])?;
+    let text = machine.console.text();
+    Ok((state, seen, text.get(before..).unwrap_or_default().to_owned()))
 }
 
 /// Compares with the first boot that came back: all are equal, or some differ from it.
 fn judge(proof: &mut Proof, boot: Boot, first: &mut Option<(usize, Snapshot)>) {
     let what = format!("boot {}", boot.number);
     proof.step(format!("{what} came back after {:.1} s", boot.took.as_secs_f64()));
-    let Some((state, seen)) = proof.need(&what, boot.outcome) else { return };
+    let Some((state, seen, said)) = proof.need(&what, boot.outcome) else { return };
     let failed = seen.failed();
     proof.check(
         state == "running" && failed.is_empty(),
         format!("{what}: {state}, failed units: [{}]", failed.join(" ")),
     );
+    proof.check(said.is_empty(), format!("{what}: the console is left to who logs in there {said:?}"));
     let Some((number, expected)) = first else {
         println!("{what} has {} units", seen.units.len());
         *first = Some((boot.number, seen));

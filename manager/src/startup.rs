@@ -430,6 +430,7 @@ fn engine_config(options: &Options, host: &HostState) -> ManagerConfig {
         host: host.host.specifiers(),
         manager: own_user::specifiers(options, &host.own_user, &host.run_root),
         userspace_at: host.stamps.userspace.monotonic,
+        console: runstead_os::devices::console_terminal().map(Rc::from),
         ..ManagerConfig::default()
     }
 }

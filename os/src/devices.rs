@@ -27,6 +27,14 @@ pub fn available() -> bool {
     rustix::fs::statvfs("/sys").is_ok_and(|sys| !sys.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
+/// The terminal that the kernel's console is on, as "ttyS0"; "tty0" is the virtual terminal in the foreground. `None`
+/// where that cannot be known: in a container `/sys` shows the host's.
+pub fn console_terminal() -> Option<String> {
+    let active = available().then(|| fs::read_to_string("/sys/class/tty/console/active").ok())??;
+    // With more than one, `/dev/console` is the last.
+    active.split_whitespace().next_back().map(str::to_owned)
+}
+
 /// Hears what udev tells of devices.
 #[derive(Debug)]
 pub struct Monitor {

@@ -396,8 +396,5 @@ pub fn system_state(context: &Context<'_>) -> &'static str {
     if let Some(told) = context.manager.system_state {
         return told;
     }
-    if !context.manager.stamps.finish.is_set() {
-        return if context.engine.jobs().next().is_some() { "starting" } else { "initializing" };
-    }
-    if failed(context.engine) > 0 { "degraded" } else { "running" }
+    context.engine.system_state().as_str()
 }

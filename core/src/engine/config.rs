@@ -54,6 +54,8 @@ pub struct ManagerConfig {
     pub default_tasks_max: u64,
     /// `StatusUnitFormat=`: "description", "name" or "combined".
     pub status_format: Rc<str>,
+    /// The terminal behind `/dev/console`, as "ttyS0"; `None`: not known.
+    pub console: Option<Rc<str>>,
     /// When the kernel, the initrd and user space began, for `StartupFinished` (monotonic; 0: not known).
     pub kernel_at: Usec,
     /// See `kernel_at`.
@@ -93,6 +95,7 @@ impl Default for ManagerConfig {
             default_io_accounting: false,
             default_tasks_max: u64::MAX,
             status_format: Rc::from("combined"),
+            console: None,
             kernel_at: 0,
             initrd_at: 0,
             userspace_at: 0,

@@ -206,6 +206,7 @@ impl Engine {
             entry.load_error = Some(Failure { kind: FailureKind::BadUnitSetting, message: text });
             return;
         }
+        self.note_console(id);
         self.add_slice(id);
         self.add_mount_dependencies(id);
         if !self.progress.restoring {

@@ -21,6 +21,7 @@ mod actions;
 pub mod cgroup;
 pub mod clock;
 pub mod config;
+pub mod console;
 mod defaults;
 mod drain;
 pub mod effect;
@@ -133,6 +134,8 @@ pub struct Engine {
     fds: Owned<FdId>,
     cgroups: BTreeMap<Rc<str>, UnitId>,
     bus_names: Owned<Rc<str>>,
+    /// Units that may write to the console.
+    on_console: BTreeSet<UnitId>,
     mounts: MountIndex,
     /// Units that a client connection holds.
     held: BTreeMap<u64, BTreeSet<UnitId>>,
@@ -168,6 +171,7 @@ impl Engine {
             fds: Owned::default(),
             cgroups: BTreeMap::new(),
             bus_names: Owned::default(),
+            on_console: BTreeSet::new(),
             mounts: MountIndex::default(),
             held: BTreeMap::new(),
             devices: BTreeSet::new(),

@@ -1,6 +1,6 @@
 //! What unit types call on the engine: chains, timers, processes, descriptors, log lines, start limits, invocations.
 use super::clock::{Clock, Usec};
-use super::effect::{ChainId, Effect, FdId, JobMode, JobType, LogLine, RunEntry, StatusMark, Step, UnitId};
+use super::effect::{ChainId, Effect, FdId, JobMode, JobType, LogLine, RunEntry, Step, UnitId};
 use super::event::Pid;
 use super::timers::{TimerKey, TimerKind};
 use super::{Deferred, Engine};
@@ -190,11 +190,6 @@ impl Engine {
         self.effects.push(Effect::Log(LogLine { level, unit, text: text.into(), fields }));
     }
 
-    /// A line for the console.
-    pub fn status(&mut self, mark: StatusMark, text: impl Into<Rc<str>>) {
-        self.effects.push(Effect::Status { mark, text: text.into(), ephemeral: false });
-    }
-
     /// Write, or remove, an entry below the run root.
     pub fn run_tree(&mut self, path: impl Into<Rc<str>>, entry: Option<RunEntry>) {
         self.effects.push(Effect::RunTree { path: path.into(), entry });
@@ -220,6 +215,7 @@ impl Engine {
         for kind in TimerKind::ALL {
             self.timers.disarm(TimerKey::Unit(id, kind));
         }
+        self.on_console.remove(&id);
         if !self.unit(id).kind.holds_nothing() {
             self.chains.remove_all(id);
             self.pids.remove_all(id);

@@ -47,6 +47,9 @@ impl Engine {
         if new.is_down() && !old.is_down() {
             self.release(id);
         }
+        if new.is_down() != old.is_down() {
+            self.note_console(id);
+        }
         let by_itself = self.job_sees(change);
         if old != new {
             if by_itself {

@@ -21,6 +21,7 @@ mod stdio;
 
 pub use compile::compile;
 pub use environment::expand;
+pub(crate) use stdio::is_tty;
 
 pub use exit::ExitStatus;
 pub use facts::{Credential, Kernel, Prefixes, Scope, SpawnFacts, UserFacts, private_tmp_suffix};

@@ -17,7 +17,8 @@ fn tty_path<'a>(b: &Builder<'a>) -> &'a str {
     b.settings().text(ids::TTY_PATH).unwrap_or("/dev/console")
 }
 
-fn is_tty(word: &str) -> bool {
+/// Whether a word for standard input or output means a terminal (systemd.exec(5)).
+pub(crate) fn is_tty(word: &str) -> bool {
     matches!(word, "tty" | "tty-force" | "tty-fail" | "journal+console" | "kmsg+console")
 }
 

@@ -25,7 +25,7 @@ mod socket_tests;
 pub mod swap;
 pub mod target;
 #[cfg(test)]
-mod test_world;
+pub(crate) mod test_world;
 pub mod timer;
 
 pub use machine::{Machine, OfKind, UnitKind};
