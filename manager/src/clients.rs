@@ -341,6 +341,7 @@ impl Shell {
             self.write_peer(id);
         }
         self.log.flush();
+        self.console.flush();
     }
 
     fn write_peer(&mut self, id: PeerId) {

@@ -36,6 +36,7 @@ impl Shell {
     /// Go there. It comes back only when that failed.
     pub(crate) fn switch_root(&mut self, next: &Next) {
         self.console.status(StatusMark::None, "Switching to the new root.");
+        self.console.flush();
         last::kill_unmarked(INITRD_TIME);
         // Its drop-ins name a program of the initramfs.
         self.generators_to_run().discard();
@@ -65,6 +66,7 @@ pub(crate) fn end(exit: Exit, exit_code: u8, container: bool, console: &Console)
     }
     let word = word_of(exit);
     console.status(StatusMark::None, &format!("Stopping everything that is left ({word})."));
+    console.flush();
     last::kill_all(TERM_TIME);
     if !container {
         for error in mount::swap_off_all() {

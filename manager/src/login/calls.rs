@@ -482,7 +482,12 @@ impl Daemon {
             return Err(Error::new("org.freedesktop.DBus.Error.AccessDenied", "Access denied"));
         }
         self.pending.push_back(Event::Release(session));
-        done(call)
+        // Whoever logs out waits for this alone, and not for what we write because of it.
+        if call.wants_reply() {
+            self.send(&Message::method_return(call));
+            self.flush_bus();
+        }
+        Ok(Outcome::Later)
     }
 
     fn change(&mut self, call: &Message, caller: Caller, object: &Object, action: Action) -> Answer {

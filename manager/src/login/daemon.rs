@@ -241,16 +241,24 @@ impl Daemon {
             let effects = self.sessions.step(now(), event);
             self.execute(effects);
         }
+        // PID 1 works while we write our files. That it is gone shows when it is read from.
+        if let Some(link) = &mut self.units.link {
+            link.flush(&mut self.reactor);
+        }
         self.save();
         if let Some(at) = self.sessions.next_timer()
             && let Err(error) = self.timer.arm(at)
         {
             self.log(3, &error.to_string());
         }
-        let reactor = &mut self.reactor;
-        let flushed = [&mut self.units.link, &mut self.bus.link]
-            .map(|link| link.as_mut().is_none_or(|link| link.flush(reactor)));
-        if !flushed[1] {
+        self.flush_bus();
+    }
+
+    /// Writes what waits for the bus.
+    pub(super) fn flush_bus(&mut self) {
+        if let Some(link) = &mut self.bus.link
+            && !link.flush(&mut self.reactor)
+        {
             self.fail("the system bus is gone");
         }
     }
