@@ -404,9 +404,10 @@ fn machine(proof: &mut Proof, root: &Path, binary: &Path, layer: &Path) -> Resul
         units.trim().parse::<u32>().is_ok_and(|count| count > 60),
         format!("systemctl works: {units:?}"),
     );
+    // The directory of a user goes when nobody needs it any more.
     let said = sh(
         &ours,
-        "systemctl is-active systemd-tmpfiles-setup; systemctl start user-runtime-dir@0; stat -c %a /run/user/0; systemctl stop user-runtime-dir@0; ls -d /run/user/0 2>/dev/null; readlink -f $(command -v systemd-tmpfiles); systemd-tmpfiles --create --dry-run >/dev/null 2>&1; echo $?",
+        "systemctl is-active systemd-tmpfiles-setup; systemd-run -q --unit=holder -p Requires=user-runtime-dir@0.service -p After=user-runtime-dir@0.service sleep 60; stat -c %a /run/user/0; systemctl stop holder user-runtime-dir@0; ls -d /run/user/0 2>/dev/null; readlink -f $(command -v systemd-tmpfiles); systemd-tmpfiles --create --dry-run >/dev/null 2>&1; echo $?",
     )?;
     proof.check(
         said.starts_with("active\n700\n/usr/lib/runstead/runstead\n") && said.ends_with("\n0\n"),

@@ -253,10 +253,10 @@ fn install(machine: &Machine, seen: &mut Seen) -> Result<()> {
     Ok(())
 }
 
-/// Until it answers: daemons are up a moment before their workers listen.
+/// Until it answers: daemons are up a moment before their workers listen. What the last try said is what counts.
 fn client(service: &Service) -> String {
     format!(
-        "for n in $(seq 50); do said=$({}); [ \"$said\" = '{}' ] && break; sleep 0.1; done; echo $said",
+        "for n in $(seq 50); do said=$({{ {}; }} 2>&1); [ \"$said\" = '{}' ] && break; sleep 0.1; done; echo $said",
         service.client.replace("$HTTP$", HTTP),
         service.answer
     )
