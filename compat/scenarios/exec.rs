@@ -191,8 +191,12 @@ pub const ALL: &[Scenario] = &[
             equal("link", &c.ok("readlink /var/lib/@@")?, &c.text("private/@@"))?;
             equal("by name", &c.ok("readlink /run/systemd/dynamic-uid/direct:@@a")?, &uid.to_string())?;
             equal("by number", &c.ok(&format!("readlink /run/systemd/dynamic-uid/direct:{uid}"))?, &c.text("@@a"))?;
+            const LIST: &str = "busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager GetDynamicUsers";
+            let listed = format!("{uid} \"{}\"", c.text("@@a"));
+            check!(c.ok(LIST)?.contains(&listed), "{listed} is not listed");
             c.ctl("stop @@a.service")?;
             check!(!c.exists("/run/systemd/dynamic-uid/direct:@@a"), "the user is still known");
+            check!(!c.ok(LIST)?.contains(&listed), "{listed} is still listed");
             Ok(())
         },
     ),

@@ -73,10 +73,10 @@ fn alien(proof: &mut Proof, machine: &Machine) -> Result<()> {
     proof.step("a main process that is not the manager's child");
     for between in ["true", "systemctl daemon-reexec"] {
         let line = format!(
-            "systemctl restart foreign && until [ -s /run/alien.pid ]; do sleep 0.05; done
+            "rm -f /run/alien.pid; systemctl restart foreign && until [ -s /run/alien.pid ]; do sleep 0.05; done
             systemctl start alien && {between} && systemctl is-active alien && kill -SEGV $(cat /run/alien.pid)
             for i in $(seq 50); do systemctl -q is-active alien || break; sleep 0.02; done
-            systemctl show -P Result -P ExecMainStatus alien; rm /run/alien.pid; systemctl reset-failed alien"
+            systemctl show -P Result -P ExecMainStatus alien; systemctl reset-failed alien"
         );
         let said = machine.shell(&line)?.up_to(0)?;
         proof.check(said == "active\nsignal\n11\n", format!("after `{between}`: {said:?}"));

@@ -91,6 +91,7 @@ impl Engine {
         let Some(output) = output else { return };
         if output.dynamic_uid.is_some() {
             self.unit_mut(id).dynamic_uid = output.dynamic_uid;
+            self.dynamic_users.insert(id);
         }
         if !output.weakened.is_empty() {
             let unit = self.unit_mut(id);

@@ -134,6 +134,8 @@ pub struct Engine {
     fds: Owned<FdId>,
     cgroups: BTreeMap<Rc<str>, UnitId>,
     bus_names: Owned<Rc<str>>,
+    /// Units that have a user of `DynamicUser=`.
+    dynamic_users: BTreeSet<UnitId>,
     /// Units that may write to the console.
     on_console: BTreeSet<UnitId>,
     mounts: MountIndex,
@@ -171,6 +173,7 @@ impl Engine {
             fds: Owned::default(),
             cgroups: BTreeMap::new(),
             bus_names: Owned::default(),
+            dynamic_users: BTreeSet::new(),
             on_console: BTreeSet::new(),
             mounts: MountIndex::default(),
             held: BTreeMap::new(),

@@ -268,6 +268,10 @@ impl Engine {
         unit.given_fds = record.given_fds;
         unit.activation = record.activation;
         unit.announced = true;
+        if unit.dynamic_uid.is_some() {
+            self.dynamic_users.insert(id);
+        }
+        let unit = self.unit(id);
         if let UnitKind::Device(device) = &unit.kind {
             let sysfs = device.sysfs.clone();
             self.devices.extend(sysfs.map(|sysfs| (sysfs, id)));

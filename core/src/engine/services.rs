@@ -119,6 +119,11 @@ impl Engine {
         }
     }
 
+    /// Units that have a user of `DynamicUser=`.
+    pub fn dynamic_users(&self) -> impl Iterator<Item = &super::Unit> {
+        self.dynamic_users.iter().filter_map(|id| self.get(*id))
+    }
+
     /// A descriptor number for something the engine is about to open.
     pub fn new_fd(&mut self) -> FdId {
         let fd = FdId(self.next_fd);
@@ -216,6 +221,7 @@ impl Engine {
             self.timers.disarm(TimerKey::Unit(id, kind));
         }
         self.on_console.remove(&id);
+        self.dynamic_users.remove(&id);
         if !self.unit(id).kind.holds_nothing() {
             self.chains.remove_all(id);
             self.pids.remove_all(id);

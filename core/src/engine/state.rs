@@ -150,6 +150,9 @@ impl Engine {
         // It may be coming up again already.
         if self.unit(id).active_state().is_down() {
             self.release_cgroup(id);
+            if self.dynamic_users.remove(&id) {
+                self.unit_mut(id).dynamic_uid = None;
+            }
         }
     }
 

@@ -241,7 +241,7 @@ impl Unit {
 
     /// Units at the other end of a kind of dependency, in index order.
     pub fn dependencies(&self, kind: Dependency) -> impl Iterator<Item = UnitId> + '_ {
-        self.deps.range((kind, UnitId(0))..=(kind, UnitId(u32::MAX))).map(|(&(_, id), _)| id)
+        self.deps.of_kind(kind)
     }
 
     /// Whether there is this dependency.

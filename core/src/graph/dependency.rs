@@ -247,6 +247,39 @@ pub enum Atom {
     TargetOrder = 1 << 21,
 }
 
+/// How many atoms there are.
+const ATOMS: usize = 22;
+
+/// For each atom the kinds that have it: bit N is for the kind at N of [`Dependency::ALL`].
+const KINDS: [u32; ATOMS] = {
+    let mut table = [0; ATOMS];
+    let mut kind = 0;
+    while kind < Dependency::ALL.len() {
+        let atoms = Dependency::ALL[kind].atoms();
+        let mut atom = 0;
+        while atom < ATOMS {
+            if atoms & (1 << atom) != 0 {
+                table[atom] |= 1 << kind;
+            }
+            atom += 1;
+        }
+        kind += 1;
+    }
+    table
+};
+
+impl Atom {
+    /// The kinds that cause it, in the order of [`Dependency::ALL`].
+    pub fn kinds(self) -> impl Iterator<Item = Dependency> {
+        let mut left = KINDS.get((self as u32).trailing_zeros() as usize).copied().unwrap_or(0);
+        std::iter::from_fn(move || {
+            let kind = Dependency::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(*kind)
+        })
+    }
+}
+
 /// Where a dependency comes from: a set of the constants here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origins(pub u16);
@@ -337,6 +370,18 @@ mod tests {
             assert_eq!(kind.inverse().inverse(), kind);
             assert_eq!(Dependency::from_name(kind.name()), Some(kind));
         }
+    }
+
+    #[test]
+    fn kinds_of_an_atom_are_those_that_have_it() {
+        for (bit, bits) in KINDS.into_iter().enumerate() {
+            let has = |kind: &Dependency| kind.atoms() & (1 << bit) != 0;
+            let named =
+                (0..Dependency::ALL.len()).filter(|at| bits & (1 << at) != 0).map(|at| Dependency::ALL[at]);
+            assert!(named.eq(Dependency::ALL.into_iter().filter(has)));
+        }
+        assert!(Atom::PullStart.kinds().eq([Requires, BindsTo]));
+        assert!(Dependency::ALL.into_iter().all(|kind| kind.atoms() >> ATOMS == 0));
     }
 
     #[test]

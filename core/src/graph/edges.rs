@@ -99,6 +99,19 @@ impl Edges {
         self.iter().map(|(key, _)| key)
     }
 
+    /// The units at the other end of a kind.
+    pub fn of_kind(&self, kind: Dependency) -> impl Iterator<Item = UnitId> + '_ {
+        let range = match &self.0 {
+            // The end is found on the way: there are few.
+            Repr::Few(few) => {
+                let from = few.partition_point(|entry| entry.0.0 < kind);
+                Iter::Few(few.get(from..).unwrap_or_default().iter())
+            }
+            Repr::Many(many) => Iter::Many(many.range((kind, UnitId(0))..=(kind, UnitId(u32::MAX)))),
+        };
+        range.map(|(key, _)| *key).take_while(move |key| key.0 == kind).map(|key| key.1)
+    }
+
     /// Those between two keys.
     pub fn range(&self, range: impl RangeBounds<Key>) -> Iter<'_> {
         match &self.0 {
@@ -173,6 +186,8 @@ mod tests {
             assert_eq!(edges.get(&key), tree.get(&key));
             let range = (Dependency::Before, UnitId(20))..(Dependency::After, UnitId(90));
             assert!(edges.range(range.clone()).eq(tree.range(range)));
+            let wanted = tree.keys().filter(|key| key.0 == Dependency::Before).map(|key| key.1);
+            assert!(edges.of_kind(Dependency::Before).eq(wanted));
         }
         assert!(matches!(edges.0, Repr::Many(_)));
     }

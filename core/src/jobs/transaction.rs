@@ -205,10 +205,7 @@ impl Transaction {
 /// Units that a dependency with this atom leads to.
 pub(crate) fn neighbours(e: &Engine, unit: UnitId, atom: Atom) -> impl Iterator<Item = UnitId> + '_ {
     let unit = e.unit(unit);
-    Dependency::ALL
-        .into_iter()
-        .filter(move |kind| kind.has(atom))
-        .flat_map(move |kind| unit.dependencies(kind))
+    atom.kinds().flat_map(move |kind| unit.dependencies(kind))
 }
 
 /// What a job of this type on this unit needs, in the order in which it is added.

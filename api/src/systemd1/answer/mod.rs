@@ -141,7 +141,7 @@ pub fn dynamic_users(engine: &Engine, operation: &Operation, call: &Message) -> 
 
 /// Users that `DynamicUser=` made, sorted by name.
 pub fn dynamic_user_list(engine: &Engine) -> Vec<(String, u32)> {
-    let held = engine.units().filter_map(|unit| {
+    let held = engine.dynamic_users().filter_map(|unit| {
         let name = unit.settings.text(runstead_core::directives::ids::USER)?;
         Some((name.to_owned(), unit.dynamic_uid?))
     });
