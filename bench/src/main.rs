@@ -4,6 +4,7 @@
 //! row is a loop of posix_spawn in this program. `--check` fails when a figure is far from what it should be, twice.
 //! `--storm N` measures the first row alone, N times, for a profiler.
 
+mod logins;
 mod measure;
 mod raw;
 mod table;
@@ -19,34 +20,41 @@ use table::Measured;
 /// How many services are started side by side.
 const SERVICES: usize = 500;
 
-const USAGE: &str = "usage: runstead-bench [--check | --reference-only | --ours-only | --storm N]
+const USAGE: &str =
+    "usage: runstead-bench [--check | --reference-only | --ours-only | --logins N | --storm N]
 Prints the table of budgets for systemd and runstead, measured in one run on two CPUs. Needs root.
   --check           fail when a figure is far from what it should be, twice
   --reference-only  measure systemd alone
   --ours-only       measure runstead alone
+  --logins N        measure logins under both alone, N times
   --storm N         measure 500 services side by side alone, N times";
 
 /// What is asked for.
 enum Task {
     Check,
     Bench { reference: bool, ours: bool },
+    Logins(usize),
     Storms(usize),
 }
 
 fn task() -> std::result::Result<Task, ExitCode> {
     let mut words = Arguments::from_env(USAGE)?;
     let storms = words.value("--storm", 0);
+    let logins = words.value("--logins", 0);
     let check = words.flag("--check");
     let (reference_only, ours_only) = (words.flag("--reference-only"), words.flag("--ours-only"));
     words.none_left()?;
-    match (storms, check, reference_only, ours_only) {
-        (0, true, false, false) => Ok(Task::Check),
-        (0, false, true, true) | (_, true, ..) | (1.., _, true, _) | (1.., _, _, true) => {
+    match (storms, logins, check, reference_only, ours_only) {
+        (0, 0, true, false, false) => Ok(Task::Check),
+        (0, 0, false, false, _) | (0, 0, false, true, false) => {
+            Ok(Task::Bench { reference: !ours_only, ours: !reference_only })
+        }
+        (times, 0, false, false, false) => Ok(Task::Storms(times)),
+        (0, times, false, false, false) => Ok(Task::Logins(times)),
+        _ => {
             eprintln!("one task at a time\n{USAGE}");
             Err(ExitCode::from(2))
         }
-        (0, ..) => Ok(Task::Bench { reference: !ours_only, ours: !reference_only }),
-        (times, ..) => Ok(Task::Storms(times)),
     }
 }
 
@@ -54,6 +62,7 @@ fn main() -> ExitCode {
     let outcome = match task() {
         Ok(Task::Check) => check(),
         Ok(Task::Bench { reference, ours }) => bench(reference, ours).map(drop),
+        Ok(Task::Logins(times)) => logins(times),
         Ok(Task::Storms(times)) => storms(times),
         Err(status) => return status,
     };
@@ -85,13 +94,29 @@ fn storms(times: usize) -> Result<()> {
     Ok(())
 }
 
+fn logins(times: usize) -> Result<()> {
+    two_cpus()?;
+    let tree = root::chosen()?;
+    for _ in 0..times {
+        let (mut reference, mut ours) = (measure::Figures::default(), measure::Figures::default());
+        logins::take(&[UnderTest::Systemd, UnderTest::Ours], &tree, &mut [&mut reference, &mut ours])?;
+        let (reference, ours) = (reference.login / 1e3, ours.login / 1e3);
+        println!("a session: {reference:.2} ms, {ours:.2} ms, {:.3}", ours / reference);
+    }
+    Ok(())
+}
+
 fn bench(reference: bool, ours: bool) -> Result<Measured> {
     two_cpus()?;
     let tree = root::chosen()?;
     let floor = raw::side_by_side(SERVICES)?;
     let figures = |wanted: bool, of| wanted.then(|| measure::all(of, &tree)).transpose();
-    let reference = figures(reference, UnderTest::Systemd)?;
-    let ours = figures(ours, UnderTest::Ours)?;
+    let mut reference = figures(reference, UnderTest::Systemd)?;
+    let mut ours = figures(ours, UnderTest::Ours)?;
+    let both = [(UnderTest::Systemd, reference.as_mut()), (UnderTest::Ours, ours.as_mut())];
+    let (of, mut figures): (Vec<_>, Vec<_>) =
+        both.into_iter().filter_map(|(of, figures)| Some((of, figures?))).unzip();
+    logins::take(&of, &tree, &mut figures)?;
     let measured = Measured { floor, reference, ours };
     measured.print();
     Ok(measured)

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 const TICK: &str = "/bench/tick";
 const TICKS: &str = "/bench/ticks";
-const BOOT_LIMIT: Duration = Duration::from_secs(90);
+/// How long a boot may take.
+pub const BOOT_LIMIT: Duration = Duration::from_secs(90);
 /// Boots of which the median counts.
 const STORMS: usize = 7;
 /// Steps of the chain.
@@ -70,74 +71,11 @@ pub fn all(under_test: UnderTest, root: &Path) -> Result<Figures> {
     command(&machine, &["systemctl", "start", "bench-1000.target"])?;
     figures.reload[1] = reload(&machine)?;
     figures.scope[1] = scope(&machine)?;
-    drop(machine);
-    logins(under_test, root, &mut figures)?;
     Ok(figures)
 }
 
-/// A user whose manager runs already logs in; then her manager is started by itself.
-fn logins(under_test: UnderTest, root: &Path, figures: &mut Figures) -> Result<()> {
-    let mut options = base(under_test, root);
-    options.shared_mounts = true;
-    options.files.push(("/bench/logins".into(), Entry::File(LOGINS.to_owned(), 0o755)));
-    let limit = "[Unit]\nStartLimitIntervalSec=0\n".to_owned();
-    for unit in ["user@", "user-runtime-dir@"] {
-        options.files.push((
-            format!("/etc/systemd/system/{unit}.service.d/b.conf"),
-            Entry::File(limit.clone(), 0o644),
-        ));
-    }
-    let mut machine = Machine::boot(&options)?;
-    machine.wait_running(BOOT_LIMIT)?;
-    let text = command(&machine, &["/bench/logins"])?;
-    let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let [login, user_manager, user_memory] = numbers[..] else {
-        return Err(Error::new(format!("logins: {text:?}")));
-    };
-    (figures.login, figures.user_manager, figures.user_memory) = (login, user_manager, user_memory);
-    Ok(())
-}
-
-/// Prints the three figures of [`logins`].
-const LOGINS: &str = r#"#!/usr/bin/python3
-import statistics, subprocess, time
-def run(*words):
-    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-run("useradd", "-m", "-s", "/bin/sh", "ann")
-run("loginctl", "enable-linger", "ann")
-while subprocess.run(["systemctl", "-q", "is-active", "user@1000.service"]).returncode: time.sleep(0.05)
-path = "/etc/pam.d/common-session"
-text = open(path).read()
-lines = [line for line in text.splitlines() if "pam_systemd" not in line]
-def su(text):
-    open(path, "w").write(text)
-    took = []
-    for _ in range(24):
-        begin = time.monotonic()
-        run("su", "ann", "-c", "true")
-        took.append(time.monotonic() - begin)
-    # The first ones find the other kind's doings in the caches.
-    return took[3:]
-with_session, without = [], []
-for _ in range(6):
-    with_session += su(text)
-    without += su(chr(10).join(lines) + chr(10))
-open(path, "w").write(text)
-with_session, without = statistics.median(with_session), statistics.median(without)
-def show(name):
-    return int(run("systemctl", "show", "-P", name, "user@1000.service"))
-took = []
-for _ in range(5):
-    run("systemctl", "stop", "user@1000.service")
-    run("systemctl", "start", "user@1000.service")
-    took.append(show("ActiveEnterTimestampMonotonic") - show("InactiveExitTimestampMonotonic"))
-time.sleep(2)
-for line in open(f"/proc/{show('MainPID')}/smaps_rollup"):
-    if line.startswith("Pss:"): pss = int(line.split()[1]) * 1024
-print((with_session - without) * 1e6, statistics.median(took), pss)
-"#;
-
-fn base(under_test: UnderTest, root: &Path) -> Options {
+/// What every machine has.
+pub fn base(under_test: UnderTest, root: &Path) -> Options {
     let mut options = Options::new(under_test, root);
     options.files.push((TICK.into(), Entry::Program(tick::program(TICKS))));
     options.files.push((TICKS.into(), Entry::File(String::new(), 0o666)));
@@ -217,7 +155,8 @@ fn wait_ticks(machine: &Machine, count: usize) -> Result<Vec<f64>> {
     }
 }
 
-fn command(machine: &Machine, words: &[&str]) -> Result<String> {
+/// Runs a command that has to succeed; what it printed.
+pub fn command(machine: &Machine, words: &[&str]) -> Result<String> {
     let output = machine.run_for(words, Duration::from_secs(120))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
