@@ -26,7 +26,6 @@ impl Sessions {
         let seat = session.seat.clone();
         self.users.entry(uid).or_insert_with(|| User::new(new.user));
         self.sessions.insert(id.clone(), session);
-        self.out(Effect::OpenFifo(id.clone()));
         if class.pins_user() {
             self.start_user(now, uid, class);
         }
@@ -34,6 +33,8 @@ impl Sessions {
             let ask = self.ask(Asked::Scope(id.clone()));
             self.out(Effect::Scope { ask, session: id.clone() });
         }
+        // While the scope is made.
+        self.out(Effect::OpenFifo(id.clone()));
         self.elect_display(uid);
         if let Some(seat) = seat {
             self.update_seat(&seat);

@@ -486,6 +486,8 @@ impl Daemon {
         if call.wants_reply() {
             self.send(&Message::method_return(call));
             self.flush_bus();
+            // The bus has slept until now, and may have to wait for our processor.
+            rustix::thread::sched_yield();
         }
         Ok(Outcome::Later)
     }

@@ -58,8 +58,6 @@ pub(super) struct Daemon {
     /// Calls that wait for polkit, by the serial of the question.
     pub asked: BTreeMap<u32, Asked>,
     pub next_call: u64,
-    /// What PAM wants set for the scopes that are about to be made.
-    pub scope_settings: BTreeMap<String, Vec<(String, Value)>>,
     /// The processes that lead sessions.
     pub leaders: BTreeMap<String, OwnedFd>,
     /// What came with the creation that is being decided on.
@@ -91,6 +89,7 @@ pub(super) struct Daemon {
 #[derive(Debug)]
 pub(super) struct Coming {
     pub leader: Option<OwnedFd>,
+    /// What PAM wants set for its scope.
     pub properties: Vec<(String, Value)>,
 }
 
@@ -117,7 +116,6 @@ impl Daemon {
             kept: BTreeMap::new(),
             next_call: 0,
             asked: BTreeMap::new(),
-            scope_settings: BTreeMap::new(),
             leaders: BTreeMap::new(),
             coming: None,
             locks: BTreeMap::new(),
@@ -241,10 +239,8 @@ impl Daemon {
             let effects = self.sessions.step(now(), event);
             self.execute(effects);
         }
-        // PID 1 works while we write our files. That it is gone shows when it is read from.
-        if let Some(link) = &mut self.units.link {
-            link.flush(&mut self.reactor);
-        }
+        // PID 1 works while we write our files.
+        self.flush_units();
         self.save();
         if let Some(at) = self.sessions.next_timer()
             && let Err(error) = self.timer.arm(at)
@@ -252,6 +248,13 @@ impl Daemon {
             self.log(3, &error.to_string());
         }
         self.flush_bus();
+    }
+
+    /// Writes what waits for PID 1. That it is gone shows when it is read from.
+    pub(super) fn flush_units(&mut self) {
+        if let Some(link) = &mut self.units.link {
+            link.flush(&mut self.reactor);
+        }
     }
 
     /// Writes what waits for the bus.
@@ -330,16 +333,12 @@ impl Daemon {
         self.next_number += 1;
         let number = self.next_number;
         self.numbers.insert(number, id.to_owned());
-        let coming = self.coming.take();
-        if let Some(coming) = coming {
-            self.scope_settings.insert(id.to_owned(), coming.properties);
-            if let Some(leader) = coming.leader {
-                let waited = self.reactor.add(&leader, Token::Leader(number), Priority::Exit, Interest::READ);
-                if let Err(error) = waited {
-                    self.log(4, &format!("session {id}: cannot wait for its leader: {error}"));
-                }
-                self.leaders.insert(id.to_owned(), leader);
+        if let Some(leader) = self.coming.take().and_then(|coming| coming.leader) {
+            let waited = self.reactor.add(&leader, Token::Leader(number), Priority::Exit, Interest::READ);
+            if let Err(error) = waited {
+                self.log(4, &format!("session {id}: cannot wait for its leader: {error}"));
             }
+            self.leaders.insert(id.to_owned(), leader);
         }
         let Some(path) = self.sessions.session(id).map(|session| session.fifo_path()) else { return };
         match logins::open_fifo(&path) {
@@ -362,7 +361,6 @@ impl Daemon {
         if let Some(leader) = self.leaders.remove(id) {
             self.reactor.remove(&leader);
         }
-        self.scope_settings.remove(id);
         self.numbers.retain(|_, other| other != id);
         self.write_state(&format!("sessions/{id}.ref"), None);
     }

@@ -165,9 +165,10 @@ impl Daemon {
         let user = self.sessions.user(session.uid);
         let (name, home) = user.map_or(("", ""), |user| (&*user.record.name, &*user.record.home));
         let rows = scope_properties(session, name, home);
-        let more = self.scope_settings.remove(id).unwrap_or_default();
+        let coming = self.coming.as_mut();
+        let leader = coming.as_ref().and_then(|coming| coming.leader.as_ref()?.try_clone().ok());
+        let more = coming.map(|coming| std::mem::take(&mut coming.properties)).unwrap_or_default();
         let scope = session.scope.clone().unwrap_or_default();
-        let leader = self.leaders.get(id).and_then(|leader| leader.try_clone().ok());
         let pid = session.leader.cast_unsigned();
         let fd = leader.and_then(|leader| self.units.link.as_mut().map(|link| link.put(leader)));
         self.ask_job(ask, "StartTransientUnit", |body| {
@@ -192,6 +193,7 @@ impl Daemon {
             });
             body.array("(sa(sv))", |_| {});
         });
+        self.flush_units();
     }
 
     /// Leaves a scope to itself, and watches it until it is empty.
