@@ -10,6 +10,8 @@ const AT_LEAST: usize = 300;
 /// Answers that are to differ: devices are not handed out by ours yet (COMPAT.md).
 const OURS: &str = "TakeControl is not supported by this login manager yet";
 
+const DESCRIPTORS: &str = include_str!("descriptors.py");
+
 /// A session outlives its login manager.
 const RESTART: &str = r#"
 rm -f /tmp/sid; su ann -c 'echo $XDG_SESSION_ID >/tmp/sid; sleep 20' & p=$!
@@ -47,6 +49,12 @@ pub fn prove(proof: &mut Proof, machine: &Machine, answers: &[String], expected:
             format!("{} of {} answers; {wrong:?}", answers.len(), expected.len()),
         );
     }
+    let strange = machine.shell(&format!("cat >/tmp/fds.py <<'END'\n{DESCRIPTORS}END\npython3 /tmp/fds.py"));
+    let strange = strange.and_then(|output| output.up_to(0));
+    proof.check(
+        strange.as_deref().is_ok_and(|text| text == "100\n0\n"),
+        format!("answered with descriptors that nobody asked for, and descriptors that stayed: {strange:?}"),
+    );
     let kept = machine.shell(RESTART).and_then(|output| output.up_to(1));
     let kept = kept.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
     proof.check(

@@ -37,8 +37,10 @@ pub(super) struct Asked {
 pub(super) enum Outcome {
     /// The answer.
     Answer(Message),
-    /// It is answered later.
+    /// It is answered later, or was already.
     Later,
+    /// Likewise, and looked at again as a whole: its descriptors are still needed.
+    Kept,
 }
 
 pub(super) type Answer = Result<Outcome, Error>;
@@ -97,7 +99,9 @@ impl Daemon {
             self.act(message, caller, &object, action)
         });
         let answer = match outcome {
-            Ok(Outcome::Later) => return true,
+            Ok(Outcome::Kept) => return true,
+            // What it needs of the message is taken.
+            Ok(Outcome::Later) => return false,
             Ok(Outcome::Answer(answer)) => answer,
             Err(error) => Message::error(message, error.name, &error.message),
         };
@@ -233,7 +237,7 @@ impl Daemon {
         let until = Instant::now() + PATIENCE;
         passed.push(question.action);
         self.asked.insert(serial, Asked { message: message.clone(), caller, passed, until });
-        Ok(Outcome::Later)
+        Ok(Outcome::Kept)
     }
 
     /// An answer came; whether it was polkit's.
@@ -486,8 +490,6 @@ impl Daemon {
         if call.wants_reply() {
             self.send(&Message::method_return(call));
             self.flush_bus();
-            // The bus has slept until now, and may have to wait for our processor.
-            rustix::thread::sched_yield();
         }
         Ok(Outcome::Later)
     }

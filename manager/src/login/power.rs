@@ -198,7 +198,7 @@ impl Daemon {
 
     fn reply(&mut self, call: &Message, answer: Answer) {
         let message = match answer {
-            Ok(Outcome::Later) => return,
+            Ok(Outcome::Later | Outcome::Kept) => return,
             Ok(Outcome::Answer(message)) => message,
             Err(error) => Message::error(call, error.name, &error.message),
         };
