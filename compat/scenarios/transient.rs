@@ -50,6 +50,28 @@ pub const ALL: &[Scenario] = &[
         equal("output", &out, "out over")?;
         equal("errors", c.read("/t/@@/err").trim(), "err")
     }),
+    Scenario::new("transient/a-process-goes-from-scope-to-scope", &[], ("PIDs au 1", "PIDs au 2 1"), |c| {
+        // Not a child of PID 1.
+        c.ok("sh -c 'sleep 1d & echo $! >/t/@@/log; wait' >/dev/null 2>&1 & sleep 0.2")?;
+        let pid = c.record().concat();
+        for scope in ["a", "b", "c"] {
+            c.ok(&format!(
+                "busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager StartTransientUnit \
+                 'ssa(sv)a(sa(sv))' @@{scope}.scope fail 1 PIDs au 1 {pid} 0"
+            ))?;
+            c.until("there", || {
+                Ok(c.read(&format!("/proc/{pid}/cgroup"))
+                    .trim()
+                    .ends_with(&c.text(&format!("/@@{scope}.scope"))))
+            })?;
+            // Each client is a connection of its own.
+            c.ok("for n in 1 2 3 4 5 6; do systemctl show -P Version || exit; done")?;
+        }
+        equal("left", &c.shows("@@a.scope", &["ActiveState"])?, &["inactive"])?;
+        equal("entered", &c.shows("@@c.scope", &["ActiveState"])?, &["active"])?;
+        c.ok(&format!("kill {pid}"))?;
+        c.until("gone with the process", || Ok(c.shows("@@c.scope", &["ActiveState"])? == ["inactive"]))
+    }),
     Scenario::new("transient/scope-holds-the-callers-own-process", &[], ("--scope", ""), |c| {
         let line = c.text(
             "systemd-run -q --scope --unit=@@a -p Description=mine sh -c 'echo $$ >/t/@@/log; exec sleep 1d'",

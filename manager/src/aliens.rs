@@ -86,6 +86,10 @@ impl Shell {
             if self.aliens.watched.contains_key(&pid) || process::is_child(pid) {
                 continue;
             }
+            // Who goes on to another cgroup was watched for the one before.
+            if let Some((process, _)) = self.aliens.guests.remove(&pid) {
+                self.reactor.remove(&process);
+            }
             // Without, it is seen with the end of its cgroup.
             let Ok(process) = process::open(pid) else { continue };
             if self.reactor.add(&process, Token::Process(pid), Priority::Exit, Interest::READ).is_ok() {
@@ -98,11 +102,8 @@ impl Shell {
     pub(crate) fn process_ended(&mut self, pid: Pid) {
         if let Some((process, cgroup)) = self.aliens.guests.remove(&pid) {
             self.reactor.remove(&process);
-            if self.ownership.cgroups_mut().is_some_and(|cgroups| cgroups.is_empty(&cgroup)) {
-                self.look_for_oom(&cgroup);
-                self.pending.push_back(Event::CgroupEmpty(cgroup));
-            }
-            return;
+            let changes = self.ownership.process_ended(pid, Some(&cgroup));
+            return self.tell_of_ownership(changes);
         }
         let Some(process) = self.aliens.watched.remove(&pid) else { return };
         self.reactor.remove(&process);

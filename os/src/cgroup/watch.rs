@@ -98,16 +98,14 @@ impl Watch {
         Ok(())
     }
 
-    /// A child of ours in this cgroup ended: what is to be told of the cgroup. One that is not empty is watched from
-    /// now on.
+    /// A process of this cgroup ended of which we hear at once: what is to be told of the cgroup. One that is not empty is
+    /// watched from now on. The kernel would tell, too, but not before ten milliseconds after it last told of the same cgroup.
     pub fn process_ended(&mut self, cgroups: &Cgroups, path: &str) -> Result<Vec<Change>, OsError> {
         let mut changes = Vec::new();
-        let Some(watched) = self.by_path.get(path).filter(|watched| watched.events.is_none()) else {
-            return Ok(changes);
-        };
-        let path = Rc::clone(&watched.path);
+        let Some(watched) = self.by_path.get(path) else { return Ok(changes) };
+        let (path, is_watched) = (Rc::clone(&watched.path), watched.events.is_some());
         self.look(cgroups, &path, &mut changes);
-        if changes.iter().any(|change| matches!(change, Change::Empty(_))) {
+        if is_watched || changes.iter().any(|change| matches!(change, Change::Empty(_))) {
             return Ok(changes);
         }
         self.expect_strangers(cgroups, &path)?;
