@@ -1,72 +1,17 @@
 //! Status output on the console: while the machine comes up or goes down, and as long as nobody else writes there.
 use super::Engine;
-use super::effect::{Effect, JobType, StatusMark, UnitId};
+use super::effect::{Effect, StatusMark, UnitId};
 use crate::directives::ids;
-use crate::jobs::Job;
-use crate::names::UnitName;
 use crate::settings::Settings;
 use std::rc::Rc;
 
-/// What the manager does as a whole (systemctl(1), `is-system-running`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum SystemState {
-    Initializing,
-    Starting,
-    Running,
-    Degraded,
-    Maintenance,
-    Stopping,
-}
-
-impl SystemState {
-    /// As clients know it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SystemState::Initializing => "initializing",
-            SystemState::Starting => "starting",
-            SystemState::Running => "running",
-            SystemState::Degraded => "degraded",
-            SystemState::Maintenance => "maintenance",
-            SystemState::Stopping => "stopping",
-        }
-    }
-}
-
 impl Engine {
-    /// What the manager does as a whole.
-    pub fn system_state(&self) -> SystemState {
-        if self.progress.finished.is_none() {
-            let basic = UnitName::parse("basic.target").ok().and_then(|name| self.find_unit(&name));
-            return match basic.is_some_and(|unit| unit.active_state().is_up()) {
-                true => SystemState::Starting,
-                false => SystemState::Initializing,
-            };
-        }
-        match self.config.user {
-            false if self.is_there_or_coming("shutdown.target") => SystemState::Stopping,
-            false
-                if ["rescue.target", "emergency.target"].iter().any(|name| self.is_there_or_coming(name)) =>
-            {
-                SystemState::Maintenance
-            }
-            _ if self.failed.is_empty() => SystemState::Running,
-            _ => SystemState::Degraded,
-        }
-    }
-
-    fn is_there_or_coming(&self, name: &str) -> bool {
-        let Some(unit) = UnitName::parse(name).ok().and_then(|name| self.find_unit(&name)) else {
-            return false;
-        };
-        let comes = |job: &Job| matches!(job.kind, JobType::Start | JobType::Restart);
-        unit.active_state().is_up_or_activating() || unit.job.and_then(|job| self.job(job)).is_some_and(comes)
-    }
-
     /// A line for the console.
     pub fn status(&mut self, mark: StatusMark, text: impl Into<Rc<str>>) {
-        let is_time = self.progress.finished.is_none() || self.is_there_or_coming("shutdown.target");
-        if is_time && self.on_console.is_empty() && !self.config.user {
+        if self.config.user || !self.on_console.is_empty() {
+            return;
+        }
+        if self.progress.finished.is_none() || self.is_there_or_coming("shutdown.target") {
             self.effects.push(Effect::Status { mark, text: text.into(), ephemeral: false });
         }
     }
@@ -105,6 +50,7 @@ fn may_touch(settings: &Settings, console: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::system_state::SystemState;
     use super::*;
     use crate::settings::Value;
     use crate::units::test_world::World;

@@ -37,6 +37,7 @@ mod requests;
 mod services;
 mod state;
 mod store;
+pub mod system_state;
 pub mod timers;
 pub mod unit;
 
