@@ -1,6 +1,6 @@
 //! What a login costs, and a user's manager. All machines are up at once and take turns, so that a slow moment of this machine
 //! counts for all of them.
-use crate::measure::{BOOT_LIMIT, Figures, base, command};
+use crate::measure::{BOOT_LIMIT, Figures, base, command, median};
 use runstead_compat::machine::{Entry, Machine, UnderTest};
 use runstead_compat::{Error, Result};
 use std::path::Path;
@@ -22,8 +22,8 @@ pub fn take(of: &[UnderTest], root: &Path, figures: &mut [&mut Figures]) -> Resu
         }
     }
     for ((machine, took), figures) in machines.iter().zip(&mut took).zip(figures) {
-        let [with, without] = took;
-        figures.login = middle(with)? - middle(without)?;
+        let [with, without] = took.each_mut().map(|took| median(took.drain(..).map(Ok)));
+        figures.login = with? - without?;
         let text = command(machine, &["/bench/manager"])?;
         let [manager, memory] = numbers(&text)[..] else {
             return Err(Error::new(format!("a user's manager: {text:?}")));
@@ -52,11 +52,6 @@ fn boot(under_test: UnderTest, root: &Path) -> Result<Machine> {
 
 fn numbers(text: &str) -> Vec<f64> {
     text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
-}
-
-fn middle(took: &mut [f64]) -> Result<f64> {
-    took.sort_by(f64::total_cmp);
-    took.get(took.len() / 2).copied().ok_or_else(|| Error::new("no login was measured"))
 }
 
 const PREPARE: &str = "useradd -m -s /bin/sh ann && loginctl enable-linger ann &&

@@ -198,7 +198,8 @@ fn scope(machine: &Machine) -> Result<f64> {
     median(text.split_whitespace().map(|w| w.parse::<f64>().map_err(Error::on("read the time", w))))
 }
 
-fn median(values: impl Iterator<Item = Result<f64>>) -> Result<f64> {
+/// The middle one.
+pub fn median(values: impl Iterator<Item = Result<f64>>) -> Result<f64> {
     let mut values = values.collect::<Result<Vec<f64>>>()?;
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().ok_or_else(|| Error::new("nothing was measured"))
