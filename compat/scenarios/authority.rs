@@ -162,6 +162,8 @@ pub const ALL: &[Scenario] = &[
         check!(c.read("/t/@@/said").is_empty(), "the call does not wait: {}", c.read("/t/@@/said"));
         c.ok(&format!("kill -KILL {pid}"))?;
         c.until("the call fails", || Ok(c.read("/t/@@/said").contains("status 1")))?;
+        // Its connection closes before it can be waited for: until then its unit counts as active, and is not started.
+        c.until("its end is seen", || Ok(c.show("polkit.service", "MainPID")? != pid))?;
         let said = first_line(&c.read("/t/@@/said"));
         equal("said", &*said, "Error org.freedesktop.DBus.Error.NoReply: Message recipient disconnected from message bus without replying")?;
         let done = c.run(&format!("{AS} systemctl --no-ask-password stop @@"))?;
