@@ -16,6 +16,14 @@ fn times(record: &[String]) -> Vec<f64> {
     record.iter().filter_map(|l| l.parse().ok()).collect()
 }
 
+/// When a timer elapses next, in hours since midnight so far east of Greenwich.
+fn time_of_day(c: &Case, timer: &str, hours_east: f64) -> Result<f64, String> {
+    let next = format!("date +%s -d \"$(TZ=UTC systemctl show -P NextElapseUSecRealtime {timer})\"");
+    let shown = c.ok(&next)?;
+    let at = shown.parse::<f64>().ok();
+    Ok((at.ok_or_else(|| format!("{timer} elapses at {shown:?}"))? / 3600.0 + hours_east).rem_euclid(24.0))
+}
+
 /// The scenarios of this topic.
 pub const ALL: &[Scenario] = &[
     Scenario::new(
@@ -85,6 +93,55 @@ pub const ALL: &[Scenario] = &[
             Ok(())
         },
     ),
+    Scenario::new(
+        "timers/calendar-goes-by-the-zone-it-names",
+        &[
+            (
+                "@@a.timer",
+                "[Timer]\nOnCalendar=*-*-* 02:30:00 Asia/Tokyo\nOnCalendar=*-*-* 01:00:00 Mars/Phobos",
+            ),
+            ("@@b.timer", "[Timer]\nOnCalendar=*-*-* 02:30:00 Mars/Phobos"),
+            ("@@a.service", "[Service]\nExecStart=true"),
+            ("@@b.service", "[Service]\nExecStart=true"),
+        ],
+        ("Asia/Tokyo", "Asia/Kolkata"),
+        |c| {
+            c.ctl("start @@a.timer")?;
+            equal("by the clock of Tokyo", &time_of_day(c, "@@a.timer", 9.0)?, &2.5)?;
+            equal("what is read", &c.show("@@b.timer", "LoadState")?, "bad-setting")?;
+            let said = c.fails("systemctl start @@b.timer")?;
+            check!(said.contains(&c.text("Unit @@b.timer has a bad unit file setting.")), "said: {said}");
+            Ok(())
+        },
+    ),
+    Scenario::new(
+        "timers/calendar-goes-by-the-machines-zone",
+        &[
+            ("@@a.timer", "[Timer]\nOnCalendar=*-*-* 02:30:00"),
+            ("@@a.service", "[Service]\nExecStart=true"),
+            ("@@b.timer", "[Timer]\nOnTimezoneChange=yes"),
+            ("@@b.service", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'date +%%Z >>/t/@@/log'"),
+        ],
+        ("OnTimezoneChange=yes", "OnClockChange=yes"),
+        |c| {
+            c.ctl("start @@a.timer @@b.timer")?;
+            equal("in UTC", &time_of_day(c, "@@a.timer", 0.0)?, &2.5)?;
+            // As timedatectl does it, and as one does by hand.
+            let ways = [
+                ("ln -s /usr/share/zoneinfo/Asia/Tokyo /etc/new && mv /etc/new /etc/localtime", 9.0, "JST"),
+                ("cp --remove-destination /usr/share/zoneinfo/Asia/Kolkata /etc/localtime", 5.5, "IST"),
+                ("rm /etc/localtime", 0.0, "UTC"),
+            ];
+            for (way, east, name) in ways {
+                c.ok(way)?;
+                c.until(way, || Ok(time_of_day(c, "@@a.timer", east)? == 2.5))?;
+                c.until("it ran", || Ok(c.record().last().is_some_and(|zone| zone == name)))?;
+                c.wait_show("@@b.timer", "SubState", "waiting")?;
+            }
+            Ok(())
+        },
+    )
+    .alone(),
     Scenario::new(
         "timers/persistent-catches-up-what-was-missed",
         &[

@@ -6,6 +6,7 @@ use runstead_core::names::{Specifiers, UnitName};
 use runstead_core::plan::{Credential, ExitStatus, OnError, Plan, PlanError, SpawnFacts, UserFacts, compile};
 use runstead_core::settings::Settings;
 use runstead_core::unitfile::{UnitFiles, parse};
+use runstead_core::values::calendar::looks_like_zone;
 use std::fmt::Write as _;
 
 /// Name and lines of `[Service]`.
@@ -122,7 +123,7 @@ fn settings(name: &str, lines: &str) -> (UnitName, Settings) {
     let specifiers = Specifiers { unit: &unit, fragment_path: Some("/x"), host: &host, manager: &manager };
     let text = format!("[Service]\n{lines}\n");
     let files = UnitFiles { fragment: Some(parse("/x", text.as_bytes())), dropins: Vec::new() };
-    let loaded = load(unit.kind(), &files, &specifiers, &Settings::default());
+    let loaded = load(unit.kind(), &files, &specifiers, &Settings::default(), &looks_like_zone);
     assert_eq!(loaded.refused, None);
     (unit, loaded.settings)
 }

@@ -7,6 +7,7 @@ use runstead_core::names::specifiers::{HostSpecifiers, ManagerSpecifiers};
 use runstead_core::names::{Specifiers, UnitName, UnitType};
 use runstead_core::settings::Settings;
 use runstead_core::unitfile::{UnitFile, UnitFiles, parse};
+use runstead_core::values::calendar::looks_like_zone;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -32,7 +33,7 @@ fn loaded(name: &UnitName, files: Vec<UnitFile>) -> Loaded {
     let specifiers = Specifiers { unit: name, fragment_path: None, host: &host, manager: &manager };
     let mut files = files.into_iter();
     let files = UnitFiles { fragment: files.next(), dropins: files.collect() };
-    load(name.kind(), &files, &specifiers, &Settings::default())
+    load(name.kind(), &files, &specifiers, &Settings::default(), &looks_like_zone)
 }
 
 /// The machine on which the facts were taken.

@@ -34,6 +34,7 @@ impl Shell {
                 let holds = specs.iter().map(runstead_os::watch::check).collect();
                 self.pending.push_back(Event::PathChecked { unit, holds });
             }
+            Effect::ReadZone(name) => self.read_zone(name),
             Effect::TouchStamp { unit, at } => self.touch_stamp(&unit, at),
             Effect::WriteDropin { unit, runtime, text } => self.write_dropin(&unit, runtime, &text),
             Effect::ReleaseCgroup { cgroup } => self.release_cgroup(&cgroup),

@@ -58,6 +58,7 @@ impl Marker {
             Event::PathTriggered { .. } | Event::PathChecked { .. } => ("Path", String::new()),
             Event::Automount(_) => ("Automount", String::new()),
             Event::StartTarget { .. } => ("StartTarget", String::new()),
+            Event::TimeZone { .. } => ("TimeZone", String::new()),
             Event::Conditions { .. } => ("Conditions", String::new()),
             _ => ("other", String::new()),
         };

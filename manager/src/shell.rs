@@ -57,6 +57,15 @@ pub(crate) enum Token {
     Shares,
 }
 
+/// Whom a watched path is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Watcher {
+    /// A path unit.
+    Unit(UnitName),
+    /// Timers: the machine's time zone.
+    LocalTime,
+}
+
 /// Children that are handled in one round of the loop.
 const EXITS: usize = 256;
 
@@ -75,7 +84,7 @@ pub(crate) struct Shell {
     pub timers: Vec<Timer>,
     pub clock_watch: Timer,
     pub ownership: Ownership,
-    pub watches: Watches,
+    pub watches: Watches<Watcher>,
     pub mounts: KernelTable,
     pub swaps: Option<KernelTable>,
     /// Where devices are units.

@@ -431,6 +431,7 @@ fn engine_config(options: &Options, host: &HostState) -> ManagerConfig {
         manager: own_user::specifiers(options, &host.own_user, &host.run_root),
         userspace_at: host.stamps.userspace.monotonic,
         console: runstead_os::devices::console_terminal().map(Rc::from),
+        zone_file: runstead_os::zones::local().unwrap_or_default().into(),
         ..ManagerConfig::default()
     }
 }
@@ -486,6 +487,7 @@ impl Shell {
             self.reactor.add(watch, Token::Cgroups, Priority::Cgroup, read)?;
         }
         self.reactor.add(self.watches.fd(), Token::Paths, Priority::Kernel, read)?;
+        self.watch_local_time();
         self.reactor.add(self.mounts.fd(), Token::Mounts, Priority::Kernel, Interest::URGENT)?;
         if let Some(swaps) = &self.swaps {
             self.reactor.add(swaps.fd(), Token::Swaps, Priority::Kernel, Interest::URGENT)?;

@@ -1,5 +1,5 @@
 //! Kernel tables and other sources of events: mounts, swaps, paths, cgroups, autofs, signals.
-use crate::shell::Shell;
+use crate::shell::{Shell, Watcher};
 use runstead_core::engine::effect::{FdId, JobMode, PathSpec, Request};
 use runstead_core::engine::event::{AutomountRequest, Event, MountEntry, Pid, SwapEntry};
 use runstead_core::names::UnitName;
@@ -8,6 +8,7 @@ use runstead_os::cgroup::Change;
 use runstead_os::devices;
 use runstead_os::mount::autofs;
 use runstead_os::signals::RTMIN;
+use runstead_os::zones;
 use runstead_wire::mountinfo;
 use std::rc::Rc;
 
@@ -56,16 +57,39 @@ impl Shell {
 
     /// Watch paths for a path unit.
     pub(crate) fn watch_paths(&mut self, unit: &UnitName, specs: &[PathSpec]) {
-        for error in self.watches.set(unit, specs) {
+        for error in self.watches.set(&Watcher::Unit(unit.clone()), specs) {
             self.complain(4, &format!("{}: {error}", unit.as_str()));
+        }
+    }
+
+    /// Tell of it when the machine comes into another time zone: by a new link, or by new bytes in the file.
+    pub(crate) fn watch_local_time(&mut self) {
+        let spec = |kind: &str| PathSpec { kind: kind.into(), path: zones::LOCAL.into() };
+        for error in self.watches.set(&Watcher::LocalTime, &[spec("PathExists"), spec("PathChanged")]) {
+            self.complain(4, &format!("changes of the time zone will not be seen: {error}"));
         }
     }
 
     /// inotify has something.
     pub(crate) fn read_path_changes(&mut self) {
-        for (unit, watch) in self.watches.read() {
-            self.pending.push_back(Event::PathTriggered { unit, watch });
+        let mut local_time = false;
+        for (watcher, watch) in self.watches.read() {
+            match watcher {
+                Watcher::Unit(unit) => self.pending.push_back(Event::PathTriggered { unit, watch }),
+                Watcher::LocalTime => local_time = true,
+            }
         }
+        if local_time {
+            let file = zones::local().map(Rc::from);
+            self.pending.push_back(Event::TimeZone { name: None, file });
+        }
+    }
+
+    /// The file of a time zone.
+    pub(crate) fn read_zone(&mut self, name: Rc<str>) {
+        let file = zones::named(&name).map(Rc::from);
+        // Timers wait for it to be read.
+        self.pending.push_front(Event::TimeZone { name: Some(name), file });
     }
 
     /// Cgroups became empty, or the OOM killer was there.

@@ -55,5 +55,6 @@ pub mod tree;
 pub mod unitdirs;
 pub mod users;
 pub mod watch;
+pub mod zones;
 
 pub use error::OsError;

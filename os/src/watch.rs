@@ -1,11 +1,11 @@
-//! Watches for path units (systemd.path(5)): one inotify(7) instance for all.
+//! Watches of paths, for path units (systemd.path(5)) above all: one inotify(7) instance for all.
 //!
 //! A path need not exist: every directory on the way is watched for its next component, and what is watched is set up
 //! anew when one comes or goes.
 use crate::error::{Attempt, OsError};
 use crate::host::glob_matches;
 use runstead_core::engine::effect::PathSpec;
-use runstead_core::names::{UnitName, pattern};
+use runstead_core::names::pattern;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
@@ -31,8 +31,8 @@ fn is_hidden(name: &str) -> bool {
 
 /// What of one directory or file matters to one watched path.
 #[derive(Debug, Clone)]
-struct Stake {
-    unit: UnitName,
+struct Stake<K> {
+    owner: K,
     spec: usize,
     mask: u32,
     /// Only what happens to this entry matters (directories on the way).
@@ -48,29 +48,29 @@ struct Watched {
     existed: bool,
 }
 
-/// All watched paths.
+/// All watched paths; `K` says whose.
 #[derive(Debug)]
-pub struct Watches {
+pub struct Watches<K> {
     inotify: OwnedFd,
-    units: BTreeMap<UnitName, Vec<Watched>>,
-    stakes: BTreeMap<i32, Vec<Stake>>,
+    owners: BTreeMap<K, Vec<Watched>>,
+    stakes: BTreeMap<i32, Vec<Stake<K>>>,
 }
 
 /// Links on the way are followed this deep.
 const COMPONENTS_MAX: usize = 256;
 
-impl Watches {
+impl<K: Ord + Clone> Watches<K> {
     /// Watch nothing yet.
-    pub fn new() -> Result<Watches, OsError> {
+    pub fn new() -> Result<Watches<K>, OsError> {
         let inotify =
             inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).attempt("inotify_init", "")?;
-        Ok(Watches { inotify, units: BTreeMap::new(), stakes: BTreeMap::new() })
+        Ok(Watches { inotify, owners: BTreeMap::new(), stakes: BTreeMap::new() })
     }
 
     /// Go on with an earlier image's queue: the kernel knows the watches by what they are on, so that adding them again
     /// finds them, and what happened in between waits in the queue.
-    pub fn resume(inotify: OwnedFd) -> Watches {
-        Watches { inotify, units: BTreeMap::new(), stakes: BTreeMap::new() }
+    pub fn resume(inotify: OwnedFd) -> Watches<K> {
+        Watches { inotify, owners: BTreeMap::new(), stakes: BTreeMap::new() }
     }
 
     /// Poll this for reading.
@@ -78,11 +78,11 @@ impl Watches {
         self.inotify.as_fd()
     }
 
-    /// Watch these for a unit and nothing else; an empty list ends its watches. What could not be watched is returned.
-    pub fn set(&mut self, unit: &UnitName, specs: &[PathSpec]) -> Vec<OsError> {
-        if let Some(old) = self.units.remove(unit) {
+    /// Watch these for somebody and nothing else; an empty list ends the watches. What could not be watched is returned.
+    pub fn set(&mut self, owner: &K, specs: &[PathSpec]) -> Vec<OsError> {
+        if let Some(old) = self.owners.remove(owner) {
             for watched in old {
-                self.release(unit, None, &watched.descriptors);
+                self.release(owner, None, &watched.descriptors);
             }
         }
         if specs.is_empty() {
@@ -93,18 +93,18 @@ impl Watches {
         for (index, spec) in specs.iter().enumerate() {
             let mut watched =
                 Watched { spec: spec.clone(), descriptors: BTreeSet::new(), existed: exists(spec) };
-            errors.extend(self.install(unit, index, &mut watched).err());
+            errors.extend(self.install(owner, index, &mut watched).err());
             list.push(watched);
         }
-        self.units.insert(unit.clone(), list);
+        self.owners.insert(owner.clone(), list);
         errors
     }
 
     /// Give watches back that nobody else has a stake in.
-    fn release(&mut self, unit: &UnitName, spec: Option<usize>, descriptors: &BTreeSet<i32>) {
+    fn release(&mut self, owner: &K, spec: Option<usize>, descriptors: &BTreeSet<i32>) {
         for descriptor in descriptors {
             let Some(stakes) = self.stakes.get_mut(descriptor) else { continue };
-            stakes.retain(|stake| stake.unit != *unit || spec.is_some_and(|spec| spec != stake.spec));
+            stakes.retain(|stake| stake.owner != *owner || spec.is_some_and(|spec| spec != stake.spec));
             if stakes.is_empty() {
                 self.stakes.remove(descriptor);
                 let _ = inotify::remove_watch(&self.inotify, *descriptor);
@@ -113,7 +113,7 @@ impl Watches {
     }
 
     /// Watch every directory on the way, and the path itself when it is there.
-    fn install(&mut self, unit: &UnitName, index: usize, watched: &mut Watched) -> Result<(), OsError> {
+    fn install(&mut self, owner: &K, index: usize, watched: &mut Watched) -> Result<(), OsError> {
         let path = watched_path(&watched.spec).to_owned();
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).take(COMPONENTS_MAX).collect();
         let mut current = String::from("/");
@@ -127,7 +127,7 @@ impl Watches {
             match inotify::add_watch(&self.inotify, &current, flags | WatchFlags::MASK_ADD) {
                 Ok(descriptor) => {
                     let stake =
-                        Stake { unit: unit.clone(), spec: index, mask: flags.bits(), child, is_target };
+                        Stake { owner: owner.clone(), spec: index, mask: flags.bits(), child, is_target };
                     self.stakes.entry(descriptor).or_default().push(stake);
                     watched.descriptors.insert(descriptor);
                 }
@@ -147,18 +147,18 @@ impl Watches {
         Ok(())
     }
 
-    /// Read what happened: each unit and index at most once.
-    pub fn read(&mut self) -> Vec<(UnitName, u32)> {
-        let mut touched: BTreeSet<(UnitName, usize)> = BTreeSet::new();
-        let mut fired: BTreeSet<(UnitName, usize)> = BTreeSet::new();
+    /// Read what happened: whose, and which of his paths, each at most once.
+    pub fn read(&mut self) -> Vec<(K, u32)> {
+        let mut touched: BTreeSet<(K, usize)> = BTreeSet::new();
+        let mut fired: BTreeSet<(K, usize)> = BTreeSet::new();
         let mut buffer = [MaybeUninit::<u8>::uninit(); 8192];
         let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
         while let Ok(event) = reader.next() {
             if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
                 let all = self
-                    .units
+                    .owners
                     .iter()
-                    .flat_map(|(unit, list)| (0..list.len()).map(|index| (unit.clone(), index)));
+                    .flat_map(|(owner, list)| (0..list.len()).map(|index| (owner.clone(), index)));
                 touched.extend(all.clone());
                 fired.extend(all);
                 continue;
@@ -166,7 +166,7 @@ impl Watches {
             let name = event.file_name().map(|name| name.to_string_lossy().into_owned());
             let bits = event.events().bits();
             for stake in self.stakes.get(&event.wd()).into_iter().flatten() {
-                let key = (stake.unit.clone(), stake.spec);
+                let key = (stake.owner.clone(), stake.spec);
                 let is_gone = event.events().contains(ReadFlags::IGNORED);
                 if stake.mask & bits == 0 && !is_gone {
                     continue;
@@ -185,32 +185,32 @@ impl Watches {
                 }
             }
         }
-        for (unit, index) in touched {
-            if self.renew(&unit, index) {
-                fired.insert((unit, index));
+        for (owner, index) in touched {
+            if self.renew(&owner, index) {
+                fired.insert((owner, index));
             }
         }
-        fired.into_iter().map(|(unit, index)| (unit, u32::try_from(index).unwrap_or(u32::MAX))).collect()
+        fired.into_iter().map(|(owner, index)| (owner, u32::try_from(index).unwrap_or(u32::MAX))).collect()
     }
 
-    /// Set the watches of one path up anew after something on the way changed; whether that matters to the unit.
-    fn renew(&mut self, unit: &UnitName, index: usize) -> bool {
-        let taken = self.units.get_mut(unit).and_then(|list| {
+    /// Set the watches of one path up anew after something on the way changed; whether that matters to the owner.
+    fn renew(&mut self, owner: &K, index: usize) -> bool {
+        let taken = self.owners.get_mut(owner).and_then(|list| {
             let watched = list.get_mut(index)?;
             Some((watched.spec.clone(), std::mem::take(&mut watched.descriptors), watched.existed))
         });
         let Some((spec, old, existed)) = taken else { return false };
         let mut renewed = Watched { existed: exists(&spec), spec, descriptors: BTreeSet::new() };
-        self.release(unit, Some(index), &old);
+        self.release(owner, Some(index), &old);
         // What cannot be watched now can later: the unit is told of every change on the way.
-        let _ = self.install(unit, index, &mut renewed);
+        let _ = self.install(owner, index, &mut renewed);
         let existed_now = exists(&renewed.spec);
         renewed.existed = existed_now;
         let matters = match &*renewed.spec.kind {
             "PathChanged" | "PathModified" => existed != existed_now,
             _ => true,
         };
-        if let Some(slot) = self.units.get_mut(unit).and_then(|list| list.get_mut(index)) {
+        if let Some(slot) = self.owners.get_mut(owner).and_then(|list| list.get_mut(index)) {
             *slot = renewed;
         }
         matters
@@ -262,11 +262,12 @@ fn target_flags(kind: &str) -> WatchFlags {
 mod tests {
     use super::*;
     use crate::rundir::tests::Scratch;
+    use runstead_core::names::UnitName;
     use std::fs;
 
     struct Fixture {
         scratch: Scratch,
-        watches: Watches,
+        watches: Watches<UnitName>,
         unit: UnitName,
     }
 

@@ -33,6 +33,8 @@ pub struct World {
     pub removed_jobs: Vec<(u32, String, &'static str)>,
     /// Lines of the log.
     pub log: Vec<String>,
+    /// Files of time zones by name.
+    pub zones: BTreeMap<String, Rc<[u8]>>,
     /// Paths for which `ConditionPathExists=` holds.
     pub paths: BTreeSet<String>,
     files: BTreeMap<UnitName, String>,
@@ -61,6 +63,7 @@ impl World {
             replies: BTreeMap::new(),
             removed_jobs: Vec::new(),
             log: Vec::new(),
+            zones: BTreeMap::new(),
             paths: BTreeSet::new(),
             files: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -273,6 +276,10 @@ impl World {
             Effect::Chain { chain, unit, steps } => {
                 let result = self.chain(&unit, steps);
                 self.events.push_back(Event::ChainDone { chain, result });
+            }
+            Effect::ReadZone(name) => {
+                let file = self.zones.get(&*name).cloned();
+                self.events.push_front(Event::TimeZone { name: Some(name), file });
             }
             Effect::RunGenerators => self.events.push_back(Event::GeneratorsDone),
             Effect::Reply { call, result } => {

@@ -8,6 +8,7 @@ use crate::graph::Dependency;
 use crate::names::{Specifiers, UnitName, UnitType};
 use crate::settings::{DirectiveId, Settings, Value};
 use crate::unitfile::{Located, UnitFiles, Warning, WarningKind};
+use crate::values::calendar::looks_like_zone;
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -26,9 +27,16 @@ pub struct Loaded {
     pub refused: Option<Warning>,
 }
 
-/// Reads all assignments of a unit of this type. `manager` is what system.conf or user.conf says.
-pub fn load(kind: UnitType, files: &UnitFiles, specifiers: &Specifiers<'_>, manager: &Settings) -> Loaded {
-    let mut loader = Loader { kind, specifiers, loaded: Loaded::default() };
+/// Reads all assignments of a unit of this type. `manager` is what system.conf or user.conf says, `is_zone` which names are
+/// time zones.
+pub fn load(
+    kind: UnitType,
+    files: &UnitFiles,
+    specifiers: &Specifiers<'_>,
+    manager: &Settings,
+    is_zone: &dyn Fn(&str) -> bool,
+) -> Loaded {
+    let mut loader = Loader { kind, specifiers, is_zone, loaded: Loaded::default() };
     loader.loaded.settings.inherit(manager, kind);
     loader.unknown_sections(files);
     for located in files.assignments() {
@@ -40,7 +48,8 @@ pub fn load(kind: UnitType, files: &UnitFiles, specifiers: &Specifiers<'_>, mana
 
 /// Reads `[Manager]` of system.conf or user.conf and its drop-ins.
 pub fn load_manager(files: &UnitFiles, specifiers: &Specifiers<'_>) -> Loaded {
-    let mut loader = Loader { kind: UnitType::Target, specifiers, loaded: Loaded::default() };
+    let mut loader =
+        Loader { kind: UnitType::Target, specifiers, is_zone: &looks_like_zone, loaded: Loaded::default() };
     for located in files.assignments() {
         if &*located.assignment.section == "Manager" {
             loader.assign_in(&located, section::MANAGER);
@@ -65,6 +74,7 @@ fn quoted(text: &str) -> Cow<'_, str> {
 struct Loader<'a, 'b> {
     kind: UnitType,
     specifiers: &'a Specifiers<'b>,
+    is_zone: &'a dyn Fn(&str) -> bool,
     loaded: Loaded,
 }
 
@@ -187,7 +197,8 @@ impl Loader<'_, '_> {
     }
 
     fn context<'s>(&'s self, row: &'static Row, complaints: &'s mut Vec<String>) -> Context<'s, 's> {
-        Context { row, specifiers: self.specifiers, settings: &self.loaded.settings, complaints }
+        let settings = &self.loaded.settings;
+        Context { row, specifiers: self.specifiers, is_zone: self.is_zone, settings, complaints }
     }
 
     fn value(&mut self, found: &'static Row, located: &Located<'_>) -> Result<(), Problem> {
@@ -255,7 +266,7 @@ mod tests {
         let specifiers =
             Specifiers { unit: &unit, fragment_path: Some("/x"), host: &host, manager: &manager };
         let files = UnitFiles { fragment: Some(parse_file("/x", text.as_bytes())), dropins: Vec::new() };
-        load(unit.kind(), &files, &specifiers, &Settings::default())
+        load(unit.kind(), &files, &specifiers, &Settings::default(), &looks_like_zone)
     }
 
     fn said(loaded: &Loaded) -> Vec<(u32, String)> {

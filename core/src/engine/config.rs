@@ -3,8 +3,6 @@ use super::clock::Usec;
 use crate::names::UnitName;
 use crate::names::specifiers::{HostSpecifiers, ManagerSpecifiers};
 use crate::settings::Settings;
-use crate::values::calendar::Zone;
-use jiff::tz::TimeZone;
 use std::rc::Rc;
 
 /// Settings of the manager as far as the engine decides by them (systemd-system.conf(5)).
@@ -62,7 +60,7 @@ pub struct ManagerConfig {
     pub initrd_at: Usec,
     /// See `kernel_at`.
     pub userspace_at: Usec,
-    /// The local time zone: bytes of its zone file (tzfile(5)); empty: UTC.
+    /// The machine's time zone at first: bytes of its file (tzfile(5)); empty: UTC.
     pub zone_file: Rc<[u8]>,
     /// `CtrlAltDelBurstAction=` and the unit to start for a failure that asks for it.
     pub default_target: Option<UnitName>,
@@ -101,17 +99,6 @@ impl Default for ManagerConfig {
             userspace_at: 0,
             zone_file: Rc::from([]),
             default_target: None,
-        }
-    }
-}
-
-impl ManagerConfig {
-    /// The time zone of a calendar event. Only UTC and the local zone are known here; another name means the local zone.
-    pub fn zone(&self, zone: &Zone) -> TimeZone {
-        match zone {
-            Zone::Utc => TimeZone::UTC,
-            _ if self.zone_file.is_empty() => TimeZone::UTC,
-            _ => TimeZone::tzif("local", &self.zone_file).unwrap_or(TimeZone::UTC),
         }
     }
 }

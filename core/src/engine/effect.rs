@@ -81,6 +81,8 @@ pub enum Effect {
         /// What to check.
         specs: Vec<PathSpec>,
     },
+    /// Read the file of a time zone; answer with `Event::TimeZone`. The name has no `..` and does not begin with a slash.
+    ReadZone(Rc<str>),
     /// Touch the stamp file of a persistent timer.
     TouchStamp {
         /// The timer.

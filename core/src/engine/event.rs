@@ -56,8 +56,15 @@ pub enum Event {
     Accepted(Box<Accepted>),
     /// Time passed: fire what is due.
     Tick,
-    /// The wall clock was set, or the time zone changed.
+    /// The wall clock was set.
     ClockChanged,
+    /// The answer to [`super::effect::Effect::ReadZone`], or the machine's time zone changed.
+    TimeZone {
+        /// The name that was asked for; `None`: the machine's.
+        name: Option<Rc<str>>,
+        /// The zone's file (tzfile(5)); `None`: there is no such zone. A machine without one is in UTC.
+        file: Option<Rc<[u8]>>,
+    },
     /// The whole mount table (`/proc/self/mountinfo`), in its order.
     MountTable(Vec<MountEntry>),
     /// The whole swap table (`/proc/swaps`), in its order.

@@ -42,6 +42,8 @@ impl Engine {
             Event::Accepted(connection) => self.accepted(&connection),
             Event::Tick => self.tick(),
             Event::ClockChanged => self.clock_changed(),
+            Event::TimeZone { name: None, file } => self.local_zone_changed(file.as_deref()),
+            Event::TimeZone { name: Some(name), file } => self.zone_read(name, file.as_deref()),
             Event::MountTable(table) => mount::mount_table_changed(self, table),
             Event::SwapTable(table) => swap::swap_table_changed(self, table),
             Event::Device(event) => device::changed(self, &event),
@@ -153,12 +155,7 @@ impl Engine {
     }
 
     fn clock_changed(&mut self) {
-        let timers: Vec<UnitId> = self
-            .units()
-            .filter(|unit| unit.unit_type() == crate::names::UnitType::Timer)
-            .map(|unit| unit.id)
-            .collect();
-        for id in timers {
+        for id in self.timer_units() {
             machine::call::clock_changed(self.unit(id).unit_type(), self, id);
         }
     }

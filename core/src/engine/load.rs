@@ -24,7 +24,7 @@ impl Engine {
         }
     }
 
-    fn end_of_loading(&mut self) {
+    pub(crate) fn end_of_loading(&mut self) {
         if std::mem::take(&mut self.progress.restoring) {
             self.after_restore();
         }
@@ -133,7 +133,8 @@ impl Engine {
         };
         let known = self.unit(id).load == LoadState::Loaded
             && matches!(unit.found, Found::Fragment { .. } | Found::NotFound);
-        if known && self.is_unchanged(id, fragment, &unit.dropins) {
+        let again = self.store.reread.remove(&id);
+        if known && !again && self.is_unchanged(id, fragment, &unit.dropins) {
             self.directory_dependencies(id, &unit);
             return false;
         }
@@ -166,6 +167,9 @@ impl Engine {
             Found::Fragment { file, .. } => self.take_settings(id, Some(file), &unit),
         }
         self.after_load(id);
+        if again && !self.progress.reloading && !self.progress.restoring {
+            machine::call::reloaded(self.unit(id).unit_type(), self, id);
+        }
         true
     }
 
@@ -261,6 +265,7 @@ impl Engine {
         }
         let all: Vec<UnitId> = self.units().map(|unit| unit.id).collect();
         self.store.to_load.extend(all);
+        self.forget_zones();
         if self.is_settled() {
             self.end_of_loading();
         }

@@ -16,6 +16,7 @@
 //! | `refusals` | what is wrong with a request whoever makes it |
 //! | `requests` | what clients ask |
 //! | `actions` | emergency actions, end of start-up |
+//! | `zones` | time zones of calendar events |
 //! | `record` | state records, for the state log and re-execution |
 mod actions;
 pub mod cgroup;
@@ -40,6 +41,7 @@ mod store;
 pub mod system_state;
 pub mod timers;
 pub mod unit;
+mod zones;
 
 pub use config::ManagerConfig;
 pub use policy::job_mode;
@@ -152,6 +154,7 @@ pub struct Engine {
     effects: Vec<Effect>,
     dirty: BTreeSet<UnitId>,
     mount_table: Vec<event::MountEntry>,
+    zones: zones::Zones,
 }
 
 impl Engine {
@@ -161,6 +164,7 @@ impl Engine {
         let word = |bytes: &[u8]| bytes.iter().fold(0u64, |all, &byte| all << 8 | u64::from(byte));
         Engine {
             random: [word(low), word(high)],
+            zones: zones::Zones::new(&config.zone_file),
             config,
             now: Now::default(),
             store: Store::default(),

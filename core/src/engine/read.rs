@@ -28,7 +28,8 @@ impl Engine {
             host: &self.config.host,
             manager: &self.config.manager,
         };
-        let loaded = directives::load(unit.kind(), &files, &specifiers, &self.config.defaults);
+        let is_zone = |name: &str| self.may_be_zone(name);
+        let loaded = directives::load(unit.kind(), &files, &specifiers, &self.config.defaults, &is_zone);
         let warnings: Vec<String> = files
             .warnings()
             .chain(&loaded.warnings)

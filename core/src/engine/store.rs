@@ -15,8 +15,10 @@ pub struct Store {
     next: u32,
     /// Units whose files are to be asked for.
     pub(crate) to_load: BTreeSet<UnitId>,
-    /// Units whose files were asked for.
+    /// How many units' files and time zones were asked for.
     pub(crate) loading: usize,
+    /// Units to read again although their files are the same: what they name is not what it was.
+    pub(crate) reread: BTreeSet<UnitId>,
 }
 
 impl Store {
@@ -126,6 +128,7 @@ impl Engine {
             }
         }
         self.store.to_load.remove(&id);
+        self.store.reread.remove(&id);
         self.dirty.insert(id);
         if unit.transient {
             self.run_tree(format!("systemd/transient/{}", unit.name), None);

@@ -57,6 +57,8 @@ pub trait Machine: Default {
     fn timer(e: &mut Engine, id: UnitId, which: TimerKind) {}
     /// The wall clock was set.
     fn clock_changed(e: &mut Engine, id: UnitId) {}
+    /// The machine is in another time zone.
+    fn zone_changed(e: &mut Engine, id: UnitId) {}
     /// Its cgroup became empty.
     fn cgroup_empty(e: &mut Engine, id: UnitId) {}
     /// The OOM killer was at work in its cgroup.
@@ -204,6 +206,7 @@ dispatch! {
     fn process_exited(pid: Pid, exit: Exit);
     fn timer(which: TimerKind);
     fn clock_changed();
+    fn zone_changed();
     fn cgroup_empty();
     fn cgroup_oom(managed: bool);
     fn fd_ready(fd: FdId, hangup: bool);

@@ -185,6 +185,18 @@ impl Machine for Timer {
         }
     }
 
+    fn zone_changed(e: &mut Engine, id: UnitId) {
+        if timer(e, id).state != TimerState::Waiting || timer(e, id).pending.is_some() {
+            return;
+        }
+        if e.unit(id).settings.bool(ids::ON_TIMEZONE_CHANGE) {
+            say(e, id, 7, "Time zone change, triggering activation.");
+            enter_running(e, id);
+        } else {
+            enter_waiting(e, id, false);
+        }
+    }
+
     fn triggered(e: &mut Engine, id: UnitId, by: UnitId) {
         for (at, base) in bases(&e.unit(id).settings).into_iter().enumerate() {
             if matches!(base, Base::UnitActive | Base::UnitInactive)
@@ -227,6 +239,7 @@ impl Machine for Timer {
 }
 
 fn loaded(e: &mut Engine, id: UnitId) -> Result<(), LoadProblem> {
+    e.ask_for_zones(id);
     let s = e.unit(id).settings.clone();
     if s.timers().is_empty() && !s.bool(ids::ON_CLOCK_CHANGE) && !s.bool(ids::ON_TIMEZONE_CHANGE) {
         let why = "Timer unit lacks value setting. Refusing.";
@@ -374,7 +387,7 @@ fn next_calendar(e: &Engine, id: UnitId, text: &str) -> Option<Usec> {
         (0, started) => started,
         (last, _) => last,
     };
-    let next = spec.next_elapse(from, &e.config.zone(&spec.zone))?;
+    let next = spec.next_elapse(from, e.zone(&spec.zone)?)?;
     // What was missed while nobody ran counts from the manager's start, so that a random delay works then too.
     let since_start = now.monotonic.saturating_sub(e.config.userspace_at);
     Some(next.max(now.realtime.saturating_sub(since_start)))

@@ -90,7 +90,8 @@ pub fn parse_with(text: &str, is_zone: &dyn Fn(&str) -> bool) -> Result<Calendar
     Ok(calendar)
 }
 
-fn looks_like_zone(name: &str) -> bool {
+/// Whether a time zone can have this name: a path below the database, with none of its parts being `..`.
+pub fn looks_like_zone(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
         && !name.contains("..")
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(&b))

@@ -8,6 +8,7 @@ use runstead_core::names::specifiers::{HostSpecifiers, ManagerSpecifiers};
 use runstead_core::names::{Specifiers, UnitName};
 use runstead_core::settings::Settings;
 use runstead_core::unitfile::{UnitFile, UnitFiles, parse};
+use runstead_core::values::calendar::looks_like_zone;
 use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -35,7 +36,7 @@ fn read(name: &UnitName, bytes: &[u8], dropin: bool) -> Read {
         true => UnitFiles { fragment: None, dropins: vec![file.clone()] },
         false => UnitFiles { fragment: Some(file.clone()), dropins: Vec::new() },
     };
-    let loaded = load(name.kind(), &files, &specifiers, &Settings::default());
+    let loaded = load(name.kind(), &files, &specifiers, &Settings::default(), &looks_like_zone);
     Read { file, loaded }
 }
 

@@ -192,6 +192,9 @@ impl World<'_> {
                 self.events.push_back(Event::ChainDone { chain, result: Ok(output) });
                 self.events.extend(self.ready.drain(..));
             }
+            Effect::ReadZone(name) => {
+                self.events.push_back(Event::TimeZone { name: Some(name), file: None });
+            }
             Effect::RunGenerators => self.events.push_back(Event::GeneratorsDone),
             Effect::Exit(_) | Effect::Reexec => self.ended = true,
             Effect::Log(line) => self.note(format!("log: {}", line.text)),

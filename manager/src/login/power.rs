@@ -352,7 +352,7 @@ impl Daemon {
     /// Takes over what an earlier login manager was asked for.
     pub(super) fn restore_power(&mut self) {
         self.restore_inhibitors();
-        self.sessions.power.zone = machine::zone();
+        self.sessions.power.zone = runstead_os::zones::local().unwrap_or_default();
         self.facts.reboot_parameter = machine::reboot_parameter();
         let files = runstead_os::loader::config_files("systemd/sleep.conf", "/run");
         self.sleep = sleep::Config::read(files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())));

@@ -74,11 +74,6 @@ pub fn set_reboot_parameter(text: &str) -> Result<(), OsError> {
     files::write_file(REBOOT_PARAMETER, text.as_bytes(), 0o600)
 }
 
-/// The local time zone (tzfile(5)).
-pub fn zone() -> Vec<u8> {
-    fs::read("/etc/localtime").unwrap_or_default()
-}
-
 /// This machine's name.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

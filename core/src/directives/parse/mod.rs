@@ -68,6 +68,8 @@ pub struct Context<'a, 'b> {
     pub row: &'static Row,
     /// What `%` stands for.
     pub specifiers: &'a Specifiers<'b>,
+    /// Which names are time zones.
+    pub is_zone: &'a dyn Fn(&str) -> bool,
     /// What was set so far.
     pub settings: &'a Settings,
     /// Parts of the value that were left out, each with what is wrong.

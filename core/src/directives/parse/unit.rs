@@ -174,7 +174,7 @@ fn timer(context: &Context<'_, '_>, text: &str) -> Result<Outcome, Problem> {
     }
     let expanded = context.expand(text)?;
     let value = if context.row.id == ids::ON_CALENDAR {
-        calendar::parse(&expanded)?.to_string()
+        calendar::parse_with(&expanded, context.is_zone)?.to_string()
     } else {
         span::parse_sec(&expanded)?.to_string()
     };
