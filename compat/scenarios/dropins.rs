@@ -5,6 +5,14 @@ use runstead_compat::scenario::{Scenario, equal};
 
 const STAY: &str = "[Service]\nExecStart=/bin/sleep 1d";
 
+const CONFIGURED: &str = "[Manager]
+    LogLevel=debug
+    StatusUnitFormat=name
+    DefaultTimeoutStartSec=7s
+    DefaultTimeoutAbortSec=13s
+    DefaultDeviceTimeoutSec=11s
+    DefaultOOMScoreAdjust=123";
+
 /// The scenarios of this topic.
 pub const ALL: &[Scenario] = &[
     Scenario::new(
@@ -148,6 +156,40 @@ pub const ALL: &[Scenario] = &[
             check!(written.contains("[Service]\nCPUWeight=77"), "written: {written}");
             c.ctl("revert @@a.service")?;
             equal("reverted", &c.show("@@a.service", "CPUWeight")?, "[not set]")
+        },
+    )
+    .alone(),
+    Scenario::new(
+        "dropins/what-system-conf-says-is-inherited",
+        &[
+            ("/etc/systemd/system.conf.d/test.conf", CONFIGURED),
+            ("@@.service", "[Unit]\nDescription=Something\n[Service]\nExecStart=sleep 1d"),
+            ("@@own.service", "[Service]\nExecStart=sleep 1d\nOOMScoreAdjust=77\nTimeoutStartSec=6s"),
+        ],
+        ("DefaultOOMScoreAdjust=123", ""),
+        |c| {
+            equal("level", &c.ok("systemctl log-level")?, "debug")?;
+            c.ctl("start @@ @@own")?;
+            let ours = ["TimeoutStartUSec", "TimeoutAbortUSec", "OOMScoreAdjust"];
+            equal("inherited", &c.shows("@@.service", &ours)?, &["7s", "13s", "123"])?;
+            equal("its own", &c.shows("@@own.service", &ours)?, &["6s", "13s", "77"])?;
+            equal(
+                "of its process",
+                &c.ok("cat /proc/$(systemctl show -P MainPID @@)/oom_score_adj")?,
+                "123",
+            )?;
+            equal("device", &c.show("dev-nothing.device", "JobRunningTimeoutUSec")?, "11s")?;
+            let said = c.ok("journalctl --sync; journalctl -b -u @@ -o cat | grep ^Started")?;
+            equal("status", &*said, &c.text("Started @@.service."))?;
+            c.ok("sed -i 's/StartSec=7s/StartSec=9s/' /etc/systemd/system.conf.d/test.conf")?;
+            equal("not before a reload", &c.show("@@.service", "TimeoutStartUSec")?, "7s")?;
+            c.ctl("daemon-reload")?;
+            equal(
+                "after it",
+                &c.shows("@@.service", &["TimeoutStartUSec", "ActiveState"])?,
+                &["9s", "active"],
+            )?;
+            equal("its own", &c.show("@@own.service", "TimeoutStartUSec")?, "6s")
         },
     )
     .alone(),

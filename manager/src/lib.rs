@@ -18,6 +18,7 @@
 //! | `varlink` | the sockets that answer for others |
 //! | `files` | enable, disable, mask: unit files |
 //! | `login` | the login manager, a program of its own |
+//! | `configuration` | system.conf and user.conf |
 //! | `log`, `console` | our own log lines, and status output |
 //! | `own_user` | whom the manager runs as, and where that user's files lie |
 //! | `persist`, `recovery` | the state log and re-execution; what crashes teach |
@@ -32,6 +33,7 @@ mod calls;
 mod chain;
 pub mod client;
 mod clients;
+mod configuration;
 mod console;
 mod devices;
 mod effects;

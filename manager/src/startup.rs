@@ -2,10 +2,11 @@
 use crate::bus::SystemBus;
 use crate::calls::Calls;
 use crate::clients::Clients;
+use crate::configuration::{self, Configuration};
 use crate::console::Console;
 use crate::facts::{HostState, stamp};
 use crate::fds::FdTable;
-use crate::log::{Log, Target};
+use crate::log::Log;
 use crate::minimal::{Minimal, RETRY};
 use crate::options::Options;
 use crate::own_user;
@@ -14,16 +15,12 @@ use crate::recovery::{History, Marker};
 use crate::shell::{Shell, Token};
 use crate::supervisor::Supervisor;
 use runstead_api::systemd1::facts::ManagerStamps;
-use runstead_core::directives;
-use runstead_core::engine::cgroup::resolve_share;
+use runstead_core::engine::Engine;
 use runstead_core::engine::clock::{Clock, Stamp};
 use runstead_core::engine::effect::ChainId;
 use runstead_core::engine::event::{ChainError, ChainOutput, Event};
-use runstead_core::engine::{Engine, ManagerConfig};
-use runstead_core::names::{Specifiers, UnitName, UnitType};
-use runstead_core::plan::{Kernel, UserFacts};
-use runstead_core::settings::Settings;
-use runstead_core::unitfile::{self, UnitFiles};
+use runstead_core::names::{UnitName, UnitType};
+use runstead_core::plan::Kernel;
 use runstead_os::cgroup::{Cgroups, Entering};
 use runstead_os::generators::{self, Generators};
 use runstead_os::host::Host;
@@ -110,7 +107,7 @@ pub(crate) fn start(mut options: Options) -> Result<Started, StartError> {
         complaints.extend(prepare_machine(&mut identity, &run_root));
         complaints.extend(crate::alone::provide(&options, &run_root, &unit_paths(&options, &run_root)));
     }
-    let host = host_state(&options, identity, &run_root, userspace, &inherited)?;
+    let (host, warnings) = host_state(&options, identity, &run_root, userspace, &inherited)?;
     if recover.is_none() {
         let shown = if pid1 { host.host.identity.container.as_deref() } else { None };
         let made = match options.user {
@@ -126,6 +123,9 @@ pub(crate) fn start(mut options: Options) -> Result<Started, StartError> {
     let level = if recover.is_some() { 1 } else { 6 };
     for text in complaints {
         shell.complain(level, &text);
+    }
+    for text in warnings {
+        shell.complain(4, &text);
     }
     match recover {
         Some(recover) => shell.resume(&recover.reason),
@@ -200,17 +200,17 @@ fn host_state(
     run_root: &str,
     userspace: Stamp,
     inherited: &Inherited,
-) -> Result<HostState, StartError> {
+) -> Result<(HostState, Vec<String>), StartError> {
     let host = Host::new(identity);
     let users = Users::default();
     let own = own_user::find(options, &users);
-    let settings = manager_settings(options, &host, &own, run_root);
+    let Configuration { settings, warnings } = configuration::read(options, &host, &own, run_root);
     let environment = if inherited.shell.environment.is_empty() {
-        base_environment(options, &settings)
+        configuration::environment(options, &settings)
     } else {
         inherited.shell.environment.iter().map(|line| Rc::from(line.as_str())).collect()
     };
-    Ok(HostState {
+    let state = HostState {
         run_tree: RunDir::open(run_root)?,
         carry: runstead_os::carry::Known::default(),
         run_root: run_root.to_owned(),
@@ -231,75 +231,8 @@ fn host_state(
         kernel: Kernel { tmpfs_noswap: host.kernel_is_at_least(6, 4), ..Kernel::default() },
         idle: None,
         host,
-    })
-}
-
-/// `system.conf` or `user.conf` with drop-ins, then the command line.
-fn manager_settings(options: &Options, host: &Host, own: &UserFacts, run_root: &str) -> Settings {
-    let name = if options.user { "user.conf" } else { "system.conf" };
-    let mut texts = runstead_os::loader::config_files(&format!("systemd/{name}"), run_root);
-    if !options.manager_lines.is_empty() {
-        let text = format!("[Manager]\n{}\n", options.manager_lines.join("\n"));
-        texts.push(("the command line".to_owned(), text.into_bytes()));
-    }
-    let mut dropins = texts.iter().map(|(path, bytes)| unitfile::parse(path, bytes));
-    let files = UnitFiles { fragment: dropins.next(), dropins: dropins.collect() };
-    let (host, manager) = (host.specifiers(), own_user::specifiers(options, own, run_root));
-    // No unit is concerned; specifiers of the configuration file are the host's.
-    let Ok(unit) = UnitName::parse("init.scope") else { return Settings::default() };
-    let specifiers = Specifiers { unit: &unit, fragment_path: None, host: &host, manager: &manager };
-    directives::load_manager(&files, &specifiers).settings
-}
-
-/// Variables that were set for the manager itself by who started it.
-fn is_our_own(name: &str) -> bool {
-    const NAMES: [&str; 17] = [
-        "CREDENTIALS_DIRECTORY",
-        "EXIT_CODE",
-        "EXIT_STATUS",
-        "FDSTORE",
-        "INVOCATION_ID",
-        "JOURNAL_STREAM",
-        "LOG_NAMESPACE",
-        "MAINPID",
-        "MANAGERPID",
-        "NOTIFY_SOCKET",
-        "PIDFILE",
-        "SERVICE_RESULT",
-        "SYSTEMD_EXEC_PID",
-        "XDG_SESSION_CLASS",
-        "XDG_SESSION_ID",
-        "XDG_SESSION_TYPE",
-        "_",
-    ];
-    const PREFIXES: [&str; 5] = ["LISTEN_", "MEMORY_PRESSURE_", "MONITOR_", "TRIGGER_", "WATCHDOG_"];
-    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// What services get: the locale, the search path, and what was configured (systemd-system.conf(5)).
-fn base_environment(options: &Options, settings: &Settings) -> Vec<Rc<str>> {
-    let mut block: BTreeMap<String, String> = BTreeMap::new();
-    if options.user {
-        block.extend(std::env::vars().filter(|(name, _)| !is_our_own(name)));
-    } else {
-        block.insert("PATH".into(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin".into());
-        let locale = std::fs::read_to_string("/etc/locale.conf")
-            .or_else(|_| std::fs::read_to_string("/etc/default/locale"));
-        let assignments = locale.unwrap_or_default();
-        let lines = assignments.lines().filter_map(|line| line.trim().split_once('='));
-        block
-            .extend(lines.map(|(name, value)| (name.to_owned(), value.trim_matches(['"', '\'']).to_owned())));
-        if !block.keys().any(|name| name == "LANG" || name.starts_with("LC_")) {
-            block.insert("LANG".into(), "C.UTF-8".into());
-        }
-    }
-    let configured = settings.list(directives::ids::DEFAULT_ENVIRONMENT).iter().map(|line| &**line);
-    for line in configured.chain(options.environment.iter().map(String::as_str)) {
-        if let Some((name, value)) = line.split_once('=') {
-            block.insert(name.to_owned(), value.to_owned());
-        }
-    }
-    block.into_iter().map(|(name, value)| Rc::from(format!("{name}={value}"))).collect()
+    };
+    Ok((state, warnings))
 }
 
 /// Open everything and put it together.
@@ -337,10 +270,10 @@ fn assemble(
         None => Watches::new()?,
     };
     persist.keep_socket("inotify", watches.fd());
-    let console = Console::new(options.show_status.unwrap_or(!options.user));
+    let console = Console::new(configuration::show_status(&options, &host.settings));
     let mut log = Log::new(&host.journal_root(options.user), options.user);
-    set_up_log(&mut log, &options, &inherited);
-    let config = engine_config(&options, &host);
+    configuration::set_up_log(&mut log, &options, &host.settings, &inherited.shell);
+    let config = configuration::for_engine(&options, &host);
     let paths = unit_paths(&options, &run);
     let mut shell = Shell {
         engine: Engine::new(config),
@@ -400,52 +333,6 @@ fn find_ownership(options: &Options, resumed: bool) -> (Ownership, Option<Enteri
         Some((Ownership::Cgroups(Box::new(cgroups)), entering))
     };
     find().unwrap_or_else(|| (Ownership::Tree(ProcessTree::default()), None))
-}
-
-fn set_up_log(log: &mut Log, options: &Options, inherited: &Inherited) {
-    if !inherited.shell.log_target.is_empty() {
-        log.level = inherited.shell.log_level;
-        log.target_word.clone_from(&inherited.shell.log_target);
-        log.target = Target::parse(&inherited.shell.log_target).unwrap_or(Target::JournalOrKmsg);
-        return;
-    }
-    if let Some(word) = &options.log_level {
-        let level = crate::facts::LEVELS.iter().position(|name| name == word).or_else(|| word.parse().ok());
-        log.level = level.and_then(|level| u8::try_from(level).ok()).filter(|level| *level < 8).unwrap_or(6);
-    }
-    if let Some(target) = options.log_target.as_deref().and_then(Target::parse) {
-        log.target = target;
-    }
-}
-
-fn engine_config(options: &Options, host: &HostState) -> ManagerConfig {
-    ManagerConfig {
-        user: options.user,
-        container: host.container(),
-        default_tasks_max: default_tasks_max(host),
-        devices: (options.user || std::process::id() == 1) && runstead_os::devices::available(),
-        seed: identity::random().unwrap_or([7; 16]),
-        controllers: host.host.controllers.iter().map(|name| Rc::from(name.as_str())).collect(),
-        defaults: host.settings.clone(),
-        host: host.host.specifiers(),
-        manager: own_user::specifiers(options, &host.own_user, &host.run_root),
-        userspace_at: host.stamps.userspace.monotonic,
-        console: runstead_os::devices::console_terminal().map(Rc::from),
-        zone_file: runstead_os::zones::local().unwrap_or_default().into(),
-        ..ManagerConfig::default()
-    }
-}
-
-/// `DefaultTasksMax=`: a number, or a share of the tasks that there can be.
-fn default_tasks_max(host: &HostState) -> u64 {
-    use runstead_core::settings::Value;
-    let row = directives::ids::DEFAULT_TASKS_MAX;
-    let share = match host.settings.get(row) {
-        Some(Value::Uint(tasks)) => return *tasks,
-        _ => host.settings.text(row).unwrap_or("15%"),
-    };
-    let tasks = crate::facts::own_values(0).tasks;
-    resolve_share("pids.max", share, 0, tasks).and_then(|number| number.parse().ok()).unwrap_or(u64::MAX)
 }
 
 fn unit_paths(options: &Options, run: &str) -> Vec<String> {
@@ -628,6 +515,7 @@ impl Shell {
         self.host.stamps.generators_finish = stamp();
         let _ = self.host.run_tree.write("systemd/systemd-units-load", b"", 0o444);
         self.loader.borrow_mut().refresh();
+        self.configure_again();
         self.pending.push_back(Event::GeneratorsDone);
     }
 

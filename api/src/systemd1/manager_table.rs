@@ -388,7 +388,11 @@ fn oom_score_adjust(context: &Context<'_>, writer: &mut Writer) {
 }
 
 fn timeout_abort(context: &Context<'_>) -> u64 {
-    context.engine.config.default_timeout_abort.unwrap_or(context.engine.config.default_timeout_stop)
+    let configured = &context.engine.config.defaults;
+    match configured.is_set(ids::DEFAULT_TIMEOUT_ABORT_SEC) {
+        true => configured.uint(ids::DEFAULT_TIMEOUT_ABORT_SEC),
+        false => configured.uint(ids::DEFAULT_TIMEOUT_STOP_SEC),
+    }
 }
 
 /// `SystemState` (systemctl(1), `is-system-running`).

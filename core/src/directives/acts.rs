@@ -60,6 +60,16 @@ pub mod reason {
     pub const SMACK: &str = "SMACK is not supported";
     /// No BPF programs yet.
     pub const BPF: &str = "BPF programs are not loaded yet";
+    /// PID 1 executes itself again, and has a minimal mode.
+    pub const CRASH: &str = "the manager goes on after a crash";
+    /// No hardware watchdog yet.
+    pub const WATCHDOG: &str = "the machine's watchdog is not driven yet";
+    /// What is set for the manager's own process.
+    pub const OWN_PROCESS: &str = "the manager leaves its own process as it is";
+    /// One form of log lines.
+    pub const LOG_FORM: &str = "log lines have one form";
+    /// No limit of reloads yet.
+    pub const RELOAD_LIMIT: &str = "reloads are not limited yet";
     /// No netfilter sets yet.
     pub const NFT: &str = "netfilter sets are not filled yet";
 }

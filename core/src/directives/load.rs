@@ -3,7 +3,7 @@
 use super::kind::{Empty, Zero};
 use super::parse::{self, Context, Outcome, Problem};
 use super::table::Row;
-use super::{Kind, Sections, find, finish, ids, row, section};
+use super::{Acts, Kind, Sections, find, finish, ids, row, section};
 use crate::graph::Dependency;
 use crate::names::{Specifiers, UnitName, UnitType};
 use crate::settings::{DirectiveId, Settings, Value};
@@ -51,8 +51,13 @@ pub fn load_manager(files: &UnitFiles, specifiers: &Specifiers<'_>) -> Loaded {
     let mut loader =
         Loader { kind: UnitType::Target, specifiers, is_zone: &looks_like_zone, loaded: Loaded::default() };
     for located in files.assignments() {
-        if &*located.assignment.section == "Manager" {
-            loader.assign_in(&located, section::MANAGER);
+        let assignment = located.assignment;
+        if &*assignment.section != "Manager" {
+            continue;
+        }
+        loader.assign_in(&located, section::MANAGER);
+        if let Some(Acts::Skipped(why)) = find(section::MANAGER, &assignment.key).map(|row| row.acts) {
+            loader.value_warning(&located, why);
         }
     }
     loader.loaded

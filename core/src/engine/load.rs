@@ -7,6 +7,7 @@ use super::event::{Found, LoadedUnit, UnitFile};
 use super::read::{Read, aliases, instantiate, source};
 use crate::graph::{Dependency, Edge, Origins};
 use crate::names::UnitName;
+use crate::settings::Settings;
 use crate::units::{LoadProblem, LoadState, machine};
 use std::rc::Rc;
 
@@ -175,7 +176,7 @@ impl Engine {
 
     fn fail_load(&mut self, id: UnitId, state: LoadState, kind: FailureKind, text: String) {
         let unit = self.unit_mut(id);
-        unit.settings = crate::settings::Settings::default();
+        unit.settings = Settings::default();
         unit.load = state;
         unit.load_error = Some(Failure { kind, message: text.into() });
     }
@@ -256,6 +257,14 @@ impl Engine {
             self.emit(Effect::Announce(Announcement::Reloading(true)));
             self.emit(Effect::RunGenerators);
         }
+    }
+
+    /// What units inherit is something else from now on: at the next reload all are read again.
+    pub fn set_defaults(&mut self, defaults: Settings, tasks_max: u64) {
+        self.config.defaults = defaults;
+        self.config.default_tasks_max = tasks_max;
+        let all: Vec<UnitId> = self.units().map(|unit| unit.id).collect();
+        self.store.reread.extend(all);
     }
 
     /// Generators are done: ask for all units again, also those whose answer is on its way: it may be older.

@@ -14,7 +14,7 @@ const RELOADING: &str = "d34d037fff1847e6ae669a370e694725";
 const RELOADED: &str = "7b05ebc668384222baa8881179cfda54";
 
 fn name(e: &Engine, id: UnitId) -> String {
-    e.unit(id).status_name(&e.config.status_format)
+    e.unit(id).status_name(e.config.status_format())
 }
 
 /// Types whose jobs take time: only these announce the beginning.

@@ -138,7 +138,7 @@ impl Transaction {
                 e.log(3, Some(anchor), text);
                 let text = format!(
                     "Ordering cycle found, skipping {}",
-                    e.unit(victim).status_name(&e.config.status_format)
+                    e.unit(victim).status_name(e.config.status_format())
                 );
                 e.status(crate::engine::effect::StatusMark::Skip, text);
             }

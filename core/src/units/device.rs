@@ -9,6 +9,7 @@
 //! A device of the kernel is several units: one for its path below `/sys` (the main one), one for its node, one for each
 //! link and `SYSTEMD_ALIAS=`; the others follow the main one.
 use super::{ActiveState, LoadProblem, Machine, Refusal, swap};
+use crate::directives::ids;
 use crate::engine::Engine;
 use crate::engine::effect::UnitId;
 use crate::engine::event::DeviceEvent;
@@ -57,7 +58,7 @@ impl Machine for Device {
     }
 
     fn loaded(e: &mut Engine, id: UnitId) -> Result<(), LoadProblem> {
-        let timeout = e.config.default_device_timeout;
+        let timeout = e.config.defaults.uint(ids::DEFAULT_DEVICE_TIMEOUT_SEC);
         let path = e.unit(id).name.to_path().ok();
         let unit = e.unit_mut(id);
         unit.implied_job_running_timeout = Some(timeout);

@@ -21,7 +21,7 @@ rows! { from super::trigger::END;
     SUPPLEMENTARY_GROUPS = EXEC, "SupplementaryGroups", List(Item::UserName), Unset, Must, "OTHER";
     SET_LOGIN_ENVIRONMENT = EXEC, "SetLoginEnvironment", Bool, Unset, Plan, "OTHER";
     NICE = EXEC, "Nice", Integer(-20, 19), Int(0), Plan, "NICE";
-    OOM_SCORE_ADJUST = EXEC, "OOMScoreAdjust", Integer(-1000, 1000), Unset, Plan, "OOMSCOREADJUST";
+    OOM_SCORE_ADJUST = EXEC, "OOMScoreAdjust", Integer(-1000, 1000), Inherit(DEFAULT_OOM_SCORE_ADJUST), Plan, "OOMSCOREADJUST";
     COREDUMP_FILTER = EXEC, "CoredumpFilter", CoredumpFilter, Unset, Plan, "OTHER";
     IO_SCHEDULING_CLASS = EXEC, "IOSchedulingClass", Numbers(&words::IO_CLASS), Unset, Plan, "IOCLASS";
     IO_SCHEDULING_PRIORITY = EXEC, "IOSchedulingPriority", Integer(0, 7), Unset, Plan, "IOPRIORITY";

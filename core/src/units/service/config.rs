@@ -108,7 +108,7 @@ pub fn timeout_abort(e: &Engine, id: UnitId) -> Usec {
     let s = &e.unit(id).settings;
     match s.is_set(ids::TIMEOUT_ABORT_SEC) {
         true => s.uint(ids::TIMEOUT_ABORT_SEC),
-        false => e.config.default_timeout_abort.unwrap_or_else(|| s.uint(ids::TIMEOUT_STOP_SEC)),
+        false => s.uint(ids::TIMEOUT_STOP_SEC),
     }
 }
 
