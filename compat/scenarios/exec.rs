@@ -392,4 +392,22 @@ pub const ALL: &[Scenario] = &[
             Ok(())
         },
     ),
+    Scenario::new(
+        "exec/permissions-start-only-is-for-the-main-process",
+        &[(
+            "@@.service",
+            "[Service]
+            Type=oneshot
+            User=nobody
+            PermissionsStartOnly=yes
+            ExecStartPre=/bin/sh -c 'id -un >>/t/@@/log; chmod 666 /t/@@/log'
+            ExecStart=/bin/sh -c 'id -un >>/t/@@/log'
+            ExecStartPost=/bin/sh -c 'id -un >>/t/@@/log'",
+        )],
+        ("PermissionsStartOnly=yes", ""),
+        |c| {
+            c.ctl("start @@")?;
+            equal("users", &c.record(), &["root", "nobody", "root"])
+        },
+    ),
 ];

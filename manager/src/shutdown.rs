@@ -65,6 +65,8 @@ pub(crate) fn end(exit: Exit, exit_code: u8, container: bool, console: &Console)
         return ExitCode::from(if code == 0 { exit_code } else { code });
     }
     let word = word_of(exit);
+    // The file is gone once everything is unmounted.
+    let argument = runstead_os::logins::power::reboot_parameter();
     console.status(StatusMark::None, &format!("Stopping everything that is left ({word})."));
     console.flush();
     last::kill_all(TERM_TIME);
@@ -84,12 +86,12 @@ pub(crate) fn end(exit: Exit, exit_code: u8, container: bool, console: &Console)
         Exit::Exit(_) if container => ExitCode::from(code),
         _ => {
             // In a container reboot(2) ends our PID namespace and tells its parent how.
-            console.always(&format!("cannot {word}: {}", last::reboot(word)));
+            console.always(&format!("cannot {word}: {}", last::reboot(word, &argument)));
             if container {
                 return ExitCode::from(code);
             }
             // No kernel is loaded for kexec, as a rule: another way up is better than none.
-            console.always(&format!("cannot reboot: {}", last::reboot("reboot")));
+            console.always(&format!("cannot reboot: {}", last::reboot("reboot", "")));
             last::stay()
         }
     }

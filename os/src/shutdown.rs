@@ -89,7 +89,13 @@ pub fn stay() -> ! {
     }
 }
 
-/// reboot(2): "poweroff", "reboot", "halt" or "kexec". Returns only when refused.
-pub fn reboot(how: &str) -> OsError {
-    OsError::new("reboot", how, crate::sys::power::reboot(how))
+/// reboot(2): "poweroff", "reboot", "halt" or "kexec", a reboot with an argument if there is one. Returns only when refused.
+pub fn reboot(how: &str, argument: &str) -> OsError {
+    use crate::sys::power;
+    let argument = std::ffi::CString::new(argument).unwrap_or_default();
+    let errno = match how {
+        "reboot" if !argument.is_empty() => power::reboot_with(&argument),
+        _ => power::reboot(how),
+    };
+    OsError::new("reboot", how, errno)
 }

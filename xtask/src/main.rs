@@ -2,6 +2,7 @@
 //! `cargo xtask deny`: what may enter the build. `cargo xtask fuzz [TARGET...] --for TIME [--jobs N]`: search for longer.
 
 mod deny;
+mod directives;
 mod fuzz;
 mod ledger;
 mod run;

@@ -72,6 +72,7 @@ pub fn findings(top: &Path) -> Vec<String> {
             }
         }
     }
+    found.extend(crate::directives::findings(top));
     for krate in PURE {
         let lib = fs::read_to_string(top.join(krate).join("src/lib.rs")).unwrap_or_default();
         if !lib.contains("#![forbid(unsafe_code)]") {

@@ -70,6 +70,40 @@ pub mod reason {
     pub const LOG_FORM: &str = "log lines have one form";
     /// No limit of reloads yet.
     pub const RELOAD_LIMIT: &str = "reloads are not limited yet";
+    /// No system call filters yet.
+    pub const SECCOMP: &str = "system call filters are not installed yet";
+    /// No user namespaces for services yet.
+    pub const USERNS: &str = "user namespaces are not made yet";
+    /// No AppArmor yet.
+    pub const APPARMOR: &str = "AppArmor is not supported yet";
+    /// Virtual terminals stay allocated.
+    pub const VT: &str = "virtual terminals are not cleared yet";
+    /// No utmp.
+    pub const UTMP: &str = "utmp records are not written yet";
+    /// No images yet.
+    pub const IMAGES: &str = "images are not mounted yet";
+    /// What journald reads from the control group.
+    pub const JOURNALD: &str = "journald is not told yet";
+    /// `systemctl clean`
+    pub const CLEANING: &str = "cleaning is not ended by time";
+    /// `Startup*=`
+    pub const STARTUP: &str = "values for the time of start-up are not used yet";
+    /// `DefaultMemory*=`
+    pub const PASSED_ON: &str = "protection of memory is not passed on to units below yet";
+    /// `DisableControllers=`
+    pub const CONTROLLERS: &str = "controllers are enabled where a unit needs them";
+    /// systemd-oomd's preferences.
+    pub const OOMD: &str = "preferences of who is killed are not passed on yet";
+    /// Cores of containers.
+    pub const CORES: &str = "cores are not passed on to containers";
+    /// `FlushPending=`
+    pub const FLUSHING: &str = "what waits in sockets is kept";
+    /// `DeferReactivation=`
+    pub const DEFERRING: &str = "timers elapse when they are due";
+    /// The end of a shutdown.
+    pub const FINAL_KILL: &str = "all processes end with the system";
+    /// `RootDirectoryStartOnly=`
+    pub const CHROOT: &str = "all commands run in the root directory";
     /// No netfilter sets yet.
     pub const NFT: &str = "netfilter sets are not filled yet";
 }

@@ -1,8 +1,9 @@
 //! Emergency actions (systemd.unit(5), `FailureAction=`), targets that signals ask for, the end of start-up.
 use super::clock::Usec;
-use super::effect::{Announcement, Effect, Exit, JobMode, UnitId};
+use super::effect::{Announcement, Effect, Exit, JobMode, RunEntry, UnitId};
 use super::{Deferred, Engine};
 use crate::names::UnitName;
+use crate::settings::DirectiveId;
 
 impl Engine {
     /// Do what `FailureAction=` and its like ask for, because of `unit`.
@@ -11,6 +12,7 @@ impl Engine {
         action: &str,
         unit: UnitId,
         status: Option<u8>,
+        argument: DirectiveId,
         why: &'static str,
     ) {
         let base = action.trim_end_matches("-force").trim_end_matches("-immediate");
@@ -25,6 +27,12 @@ impl Engine {
         };
         let name = self.unit(unit).name.clone();
         self.log(4, Some(unit), format!("{name}: {why}, doing {action}."));
+        let argument =
+            self.unit(unit).settings.text(argument).filter(|text| base == "reboot" && !text.is_empty());
+        if let Some(text) = argument {
+            let bytes = text.as_bytes().into();
+            self.run_tree("systemd/reboot-param", Some(RunEntry::File { bytes, mode: 0o644 }));
+        }
         if base != action {
             return self.emit(Effect::Exit(exit));
         }

@@ -210,7 +210,7 @@ impl Engine {
             let text = format!("{}: Start request repeated too quickly.", unit.name);
             self.log(4, Some(id), text);
             let action = self.unit(id).action(ids::START_LIMIT_ACTION);
-            self.emergency_action(action, id, None, "hit start limit");
+            self.emergency_action(action, id, None, ids::REBOOT_ARGUMENT, "hit start limit");
         }
         hit
     }

@@ -104,12 +104,12 @@ impl Engine {
             self.start_on_termination(id, Dependency::OnFailure, ids::ON_FAILURE_JOB_MODE);
             let status = self.end_status(id, ids::FAILURE_ACTION_EXIT_STATUS);
             let action = self.unit(id).action(ids::FAILURE_ACTION);
-            self.emergency_action(action, id, status, "unit failed");
+            self.emergency_action(action, id, status, ids::REBOOT_ARGUMENT, "unit failed");
         } else if new == ActiveState::Inactive && !old.is_down() {
             self.start_on_termination(id, Dependency::OnSuccess, ids::ON_SUCCESS_JOB_MODE);
             let status = self.end_status(id, ids::SUCCESS_ACTION_EXIT_STATUS);
             let action = self.unit(id).action(ids::SUCCESS_ACTION);
-            self.emergency_action(action, id, status, "unit succeeded");
+            self.emergency_action(action, id, status, ids::REBOOT_ARGUMENT, "unit succeeded");
         }
     }
 

@@ -3,13 +3,14 @@
 use super::builder::Builder;
 use super::{ExitStatus, Op, PlanError, Slot, Text, directories};
 use crate::directives::ids;
+use crate::directives::parse::base64;
 use crate::values::environment as syntax;
 use std::collections::BTreeMap;
 
 /// The search path of a process without `PATH` (file-hierarchy(7)).
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
-/// What `MemoryPressureWatch=` tells the process to write: "some 200000 2000000", NUL-terminated, in base64.
-const PRESSURE_WRITE: &str = "c29tZSAyMDAwMDAgMjAwMDAwMAA=";
+/// Microseconds in which a process may stall for so long as `MemoryPressureThresholdSec=` says before it is told.
+const PRESSURE_WINDOW: u64 = 2_000_000;
 
 /// Variables by name; later ones replace earlier ones.
 #[derive(Default)]
@@ -189,7 +190,8 @@ fn own(b: &Builder, environment: &mut Environment) {
     let watch = s.word(ids::MEMORY_PRESSURE_WATCH);
     if let (Some(cgroup), true) = (&b.plan.cgroup, !matches!(watch, "no" | "skip")) {
         environment.set("MEMORY_PRESSURE_WATCH", format!("{cgroup}/memory.pressure"));
-        environment.set("MEMORY_PRESSURE_WRITE", PRESSURE_WRITE);
+        environment
+            .set("MEMORY_PRESSURE_WRITE", pressure_trigger(s.uint(ids::MEMORY_PRESSURE_THRESHOLD_SEC)));
     } else if watch == "no" {
         environment.set("MEMORY_PRESSURE_WATCH", "/dev/null");
     }
@@ -202,6 +204,12 @@ fn own(b: &Builder, environment: &mut Environment) {
     if let Some(directory) = super::credentials::directory(b) {
         environment.set("CREDENTIALS_DIRECTORY", directory);
     }
+}
+
+/// What `MemoryPressureWatch=` tells the process to write: "some 200000 2000000", NUL-terminated, in base64.
+fn pressure_trigger(threshold: u64) -> String {
+    let threshold = if threshold == u64::MAX { PRESSURE_WINDOW / 10 } else { threshold };
+    base64::encode(format!("some {threshold} {}\0", threshold.max(PRESSURE_WINDOW)).as_bytes())
 }
 
 fn logs_to_journal(b: &Builder) -> bool {

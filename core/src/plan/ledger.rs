@@ -1,35 +1,17 @@
 //! What a plan does not put into force: hardening is skipped and said, the rest fails the unit.
 use super::builder::Builder;
 use super::{ExitStatus, PlanError};
-use crate::directives::ids;
+use crate::directives::{Acts, Row, ids, row};
 use crate::settings::DirectiveId;
 
-const SECCOMP: &str = "system call filters are not installed yet";
-
-/// Hardening that is not there yet.
-const SKIPPED: [(DirectiveId, &str, &str); 18] = [
-    (ids::SYSTEM_CALL_FILTER, "SystemCallFilter", SECCOMP),
-    (ids::SYSTEM_CALL_ARCHITECTURES, "SystemCallArchitectures", SECCOMP),
-    (ids::SYSTEM_CALL_LOG, "SystemCallLog", SECCOMP),
-    (ids::MEMORY_DENY_WRITE_EXECUTE, "MemoryDenyWriteExecute", SECCOMP),
-    (ids::RESTRICT_NAMESPACES, "RestrictNamespaces", SECCOMP),
-    (ids::RESTRICT_REALTIME, "RestrictRealtime", SECCOMP),
-    (ids::RESTRICT_SUIDSGID, "RestrictSUIDSGID", SECCOMP),
-    (ids::RESTRICT_ADDRESS_FAMILIES, "RestrictAddressFamilies", SECCOMP),
-    (ids::LOCK_PERSONALITY, "LockPersonality", SECCOMP),
-    (ids::RESTRICT_FILE_SYSTEMS, "RestrictFileSystems", "BPF programs are not loaded yet"),
-    (ids::PRIVATE_USERS, "PrivateUsers", "user namespaces are not made yet"),
-    (ids::APP_ARMOR_PROFILE, "AppArmorProfile", "AppArmor is not supported yet"),
-    (ids::SELINUX_CONTEXT, "SELinuxContext", "SELinux is not supported"),
-    (ids::SMACK_PROCESS_LABEL, "SmackProcessLabel", "SMACK is not supported"),
-    (ids::TTY_VT_DISALLOCATE, "TTYVTDisallocate", "virtual terminals are not cleared yet"),
-    (ids::UTMP_IDENTIFIER, "UtmpIdentifier", "utmp records are not written yet"),
+/// What has a meaning only together with a root directory.
+const OF_A_ROOT: [(DirectiveId, &str, &str); 2] = [
     (ids::MOUNT_APIVFS, "MountAPIVFS", "without a root directory there is nothing to mount"),
     (ids::BIND_LOG_SOCKETS, "BindLogSockets", "without a root directory the sockets are there"),
 ];
 
 /// What decides which file runs, as whom, or on which data, and is not there yet.
-const REFUSED: [(DirectiveId, &str, ExitStatus); 9] = [
+const REFUSED: [(DirectiveId, &str, ExitStatus); 12] = [
     (ids::ROOT_IMAGE, "RootImage", ExitStatus::Namespace),
     (ids::ROOT_EPHEMERAL, "RootEphemeral", ExitStatus::Namespace),
     (ids::EXTENSION_DIRECTORIES, "ExtensionDirectories", ExitStatus::Namespace),
@@ -39,6 +21,9 @@ const REFUSED: [(DirectiveId, &str, ExitStatus); 9] = [
     (ids::LOG_NAMESPACE, "LogNamespace", ExitStatus::Namespace),
     (ids::SET_CREDENTIAL_ENCRYPTED, "SetCredentialEncrypted", ExitStatus::Credentials),
     (ids::LOAD_CREDENTIAL_ENCRYPTED, "LoadCredentialEncrypted", ExitStatus::Credentials),
+    (ids::OPEN_FILE, "OpenFile", ExitStatus::Fds),
+    (ids::USB_FUNCTION_DESCRIPTORS, "USBFunctionDescriptors", ExitStatus::Fds),
+    (ids::USB_FUNCTION_STRINGS, "USBFunctionStrings", ExitStatus::Fds),
 ];
 
 /// Look at what is set.
@@ -56,12 +41,15 @@ pub(super) fn refuse_or_skip(b: &mut Builder) -> Result<(), PlanError> {
             return Err(b.error(setting, exit, "not supported yet"));
         }
     }
-    let has_root = s.is_set(ids::ROOT_DIRECTORY);
-    for (id, setting, reason) in SKIPPED {
-        let only_with_root = id == ids::MOUNT_APIVFS || id == ids::BIND_LOG_SOCKETS;
-        if is_on(id) && !(only_with_root && has_root) {
-            b.skip(setting, reason);
-        }
+    let not_there = s.iter().filter(|(id, _)| is_on(*id)).filter_map(|(id, _)| match row(*id) {
+        Row { name, acts: Acts::Skipped(reason), .. } => Some((*name, *reason)),
+        _ => None,
+    });
+    let without_root = OF_A_ROOT.iter().filter(|_| !s.is_set(ids::ROOT_DIRECTORY));
+    let without_root = without_root.filter(|(id, ..)| is_on(*id)).map(|&(_, name, reason)| (name, reason));
+    let skipped: Vec<_> = not_there.chain(without_root).collect();
+    for (setting, reason) in skipped {
+        b.skip(setting, reason);
     }
     if matches!(s.word(ids::PROTECT_CONTROL_GROUPS), "private" | "strict") {
         b.skip("ProtectControlGroups", "cgroup namespaces are not made yet; the tree is read-only instead");

@@ -191,9 +191,11 @@ pub fn unpublish(e: &mut Engine, id: UnitId) {
 pub fn service_steps(e: &mut Engine, id: UnitId, role: Role, index: u16, is_main: bool) -> Vec<Step> {
     let cfg = e.unit(id).settings.clone();
     let kind = service::config::kind(&cfg);
-    let Some(command) = service::config::commands(&cfg, role).get(usize::from(index)).cloned() else {
+    let Some(mut command) = service::config::commands(&cfg, role).get(usize::from(index)).cloned() else {
         return Vec::new();
     };
+    // An older way to write `+` before all others.
+    command.full_privileges |= role != Role::Start && cfg.bool(ids::PERMISSIONS_START_ONLY);
     let access = service::config::notify_access(&cfg);
     let notify = match is_main {
         true => access != service::config::NotifyAccess::None,

@@ -1,5 +1,6 @@
 //! reboot(2).
 use rustix::io::Errno;
+use std::ffi::CStr;
 
 /// End the machine, or the PID namespace whose init we are. Returns only when refused.
 pub fn reboot(how: &str) -> Errno {
@@ -11,5 +12,14 @@ pub fn reboot(how: &str) -> Errno {
     };
     // SAFETY: the call takes a number.
     unsafe { libc::reboot(command) };
+    super::last_errno()
+}
+
+/// Reboot, with a word for the firmware. Returns only when refused.
+pub fn reboot_with(argument: &CStr) -> Errno {
+    let (first, second) = (libc::LINUX_REBOOT_MAGIC1, libc::LINUX_REBOOT_MAGIC2);
+    let command = libc::LINUX_REBOOT_CMD_RESTART2;
+    // SAFETY: the kernel reads a text up to its NUL, which lives longer than the call.
+    unsafe { libc::syscall(libc::SYS_reboot, first, second, command, argument.as_ptr()) };
     super::last_errno()
 }

@@ -27,7 +27,7 @@ rows! { from super::unit::END;
     RESTART = SERVICE, "Restart", Words(&words::RESTART), Word("no"), Engine, "SERVICERESTART";
     RESTART_MODE = SERVICE, "RestartMode", Words(&words::RESTART_MODE), Word("normal"), Engine, "SERVICERESTARTMODE";
     PERMISSIONS_START_ONLY = SERVICE, "PermissionsStartOnly", Bool, Bool(false), Must, "BOOLEAN";
-    ROOT_DIRECTORY_START_ONLY = SERVICE, "RootDirectoryStartOnly", Bool, Bool(false), Must, "BOOLEAN";
+    ROOT_DIRECTORY_START_ONLY = SERVICE, "RootDirectoryStartOnly", Bool, Bool(false), Skipped(reason::CHROOT), "BOOLEAN";
     REMAIN_AFTER_EXIT = SERVICE, "RemainAfterExit", Bool, Bool(false), Engine, "BOOLEAN";
     GUESS_MAIN_PID = SERVICE, "GuessMainPID", Bool, Bool(true), Engine, "BOOLEAN";
     RESTART_PREVENT_EXIT_STATUS = SERVICE, "RestartPreventExitStatus", ExitSet, Unset, Engine, "STATUS";

@@ -21,7 +21,7 @@ rows! { from super::service::END;
     SOCKET_MODE = SOCKET, "SocketMode", Mode, Uint(438), Socket, "MODE";
     DIRECTORY_MODE = SOCKET.or(MOUNT).or(AUTOMOUNT).or(PATH), "DirectoryMode", Mode, Uint(493), Engine, "MODE";
     ACCEPT = SOCKET, "Accept", Bool, Bool(false), Engine, "BOOLEAN";
-    FLUSH_PENDING = SOCKET, "FlushPending", Bool, Bool(false), Socket, "BOOLEAN";
+    FLUSH_PENDING = SOCKET, "FlushPending", Bool, Bool(false), Skipped(reason::FLUSHING), "BOOLEAN";
     WRITABLE = SOCKET, "Writable", Bool, Bool(false), Socket, "BOOLEAN";
     MAX_CONNECTIONS = SOCKET, "MaxConnections", Unsigned, Uint(64), Engine, "UNSIGNED";
     MAX_CONNECTIONS_PER_SOURCE = SOCKET, "MaxConnectionsPerSource", Unsigned, Uint(0), Engine, "UNSIGNED";

@@ -14,7 +14,7 @@ rows! { from super::mount::END;
     WAKE_SYSTEM = TIMER, "WakeSystem", Bool, Bool(false), Engine, "BOOLEAN";
     REMAIN_AFTER_ELAPSE = TIMER, "RemainAfterElapse", Bool, Bool(true), Engine, "BOOLEAN";
     FIXED_RANDOM_DELAY = TIMER, "FixedRandomDelay", Bool, Bool(false), Engine, "BOOLEAN";
-    DEFER_REACTIVATION = TIMER, "DeferReactivation", Bool, Bool(false), Engine, "BOOLEAN";
+    DEFER_REACTIVATION = TIMER, "DeferReactivation", Bool, Bool(false), Skipped(reason::DEFERRING), "BOOLEAN";
     ACCURACY_SEC = TIMER, "AccuracySec", Span(Empty::Refused, Zero::Zero), Inherit(DEFAULT_TIMER_ACCURACY_SEC), Engine, "SECONDS";
     RANDOMIZED_DELAY_SEC = TIMER, "RandomizedDelaySec", Span(Empty::Refused, Zero::Zero), Uint(0), Engine, "SECONDS";
     UNIT = TIMER.or(PATH), "Unit", TriggeredUnit, Unset, Engine, "UNIT";

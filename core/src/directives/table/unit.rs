@@ -33,7 +33,7 @@ rows! { from 0;
     REFUSE_MANUAL_STOP = UNIT, "RefuseManualStop", Bool, Bool(false), Engine, "BOOLEAN";
     ALLOW_ISOLATE = UNIT, "AllowIsolate", Bool, Bool(false), Engine, "BOOLEAN";
     DEFAULT_DEPENDENCIES = UNIT, "DefaultDependencies", Bool, Bool(true), Engine, "BOOLEAN";
-    SURVIVE_FINAL_KILL_SIGNAL = UNIT, "SurviveFinalKillSignal", Bool, Bool(false), Engine, "BOOLEAN";
+    SURVIVE_FINAL_KILL_SIGNAL = UNIT, "SurviveFinalKillSignal", Bool, Bool(false), Skipped(reason::FINAL_KILL), "BOOLEAN";
     ON_SUCCESS_JOB_MODE = UNIT, "OnSuccessJobMode", Words(&words::JOB_MODE), Word("fail"), Engine, "MODE";
     ON_FAILURE_JOB_MODE = UNIT, "OnFailureJobMode", Words(&words::JOB_MODE), Word("replace"), Engine, "MODE";
     ON_FAILURE_ISOLATE = UNIT, "OnFailureIsolate", OnFailureIsolate, Unset, Engine, "BOOLEAN";
