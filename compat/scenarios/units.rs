@@ -286,6 +286,33 @@ pub const ALL: &[Scenario] = &[
             c.until("the job is gone", || c.has("@@a.service", "Job", ""))
         },
     ),
+    Scenario::new(
+        "units/an-alias-follows-its-link-after-a-reload",
+        &[
+            ("@@a.service", "[Service]\nExecStart=sleep 1d"),
+            ("@@b.service", "[Service]\nExecStart=sleep 1d"),
+            ("@@c.target", "[Unit]\nAfter=@@x.service"),
+        ],
+        ("ln -sfn @@b.service", "ln -sfn @@a.service"),
+        |c| {
+            c.ok("ln -s @@a.service /etc/systemd/system/@@x.service")?;
+            c.ctl("daemon-reload")?;
+            c.ctl("start @@x @@c.target")?;
+            equal("first", &c.show("@@x.service", "Id")?, &*c.text("@@a.service"))?;
+            c.ok("ln -sfn @@b.service /etc/systemd/system/@@x.service")?;
+            c.ctl("daemon-reload")?;
+            equal("then", &c.show("@@x.service", "Id")?, &*c.text("@@b.service"))?;
+            equal(
+                "the old one",
+                &c.shows("@@a.service", &["Names", "ActiveState"])?,
+                &[&*c.text("@@a.service"), "active"],
+            )?;
+            check!(c.has("@@c.target", "After", &c.text("@@b.service"))?, "what is behind the name");
+            check!(!c.has("@@c.target", "After", &c.text("@@a.service"))?, "what was behind the name");
+            c.ctl("start @@x")?;
+            equal("started", &c.show("@@b.service", "ActiveState")?, "active")
+        },
+    ),
 ];
 
 /// Owns the bus name with nothing but a socket: python3-minimal has no bus library.

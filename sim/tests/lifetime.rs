@@ -57,3 +57,32 @@ fn automatic_restarts_count_against_the_start_limit() {
     assert_eq!(world.spawned().len(), 3);
     assert_eq!(world.state("a.service"), "failed");
 }
+
+#[test]
+fn a_reload_follows_links_that_lead_elsewhere_now() {
+    let target = "[Unit]\nDefaultDependencies=no\n";
+    let mut world = World::with(&[("old.target", target), ("new.target", target), ("other.target", target)]);
+    world.file("a.target", "[Unit]\nDefaultDependencies=no\nAfter=default.target\n");
+    world.alias("default.target", "old.target");
+    world.start("default.target").expect("it starts");
+    // The new one is known already, in the second round.
+    for (target, started) in [("new.target", "a.target"), ("old.target", "new.target")] {
+        world.start(started).expect("it starts");
+        world.alias("default.target", target);
+        world.call(Request::Reload).expect("answered").expect("reloaded");
+        assert_eq!(world.state("old.target"), "active", "what runs goes on");
+        world.start("default.target").expect("it starts");
+        let found = |name: &str| world.unit(name).expect("it is loaded").id;
+        assert_eq!(found("default.target"), found(target));
+        assert_ne!(found("old.target"), found("new.target"));
+        assert!(world.unit("a.target").is_some_and(|unit| unit.depends(Dependency::After, found(target))));
+        let names: Vec<String> =
+            world.unit(target).expect("loaded").aliases.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["default.target", target]);
+    }
+    world.alias("default.target", "other.target");
+    world.call(Request::Reload).expect("answered").expect("reloaded");
+    let names = &world.unit("old.target").expect("it runs").aliases;
+    assert_eq!(names.iter().map(ToString::to_string).collect::<Vec<_>>(), ["old.target"]);
+    world.check_settled().expect("nothing is left to do");
+}

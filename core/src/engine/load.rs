@@ -57,6 +57,9 @@ impl Engine {
         for alias in aliases(&unit, &self.unit(id).name.clone()) {
             self.adopt_alias(id, &alias);
         }
+        if self.progress.reloading && matches!(unit.found, Found::Fragment { .. }) {
+            self.drop_stale_names(id, &unit.aliases);
+        }
         if self.read_found(id, unit) {
             self.announce_unit(id);
         }
@@ -86,9 +89,32 @@ impl Engine {
     fn adopt_alias(&mut self, id: UnitId, alias: &UnitName) {
         match self.find(alias) {
             Some(other) if other == id => {}
-            Some(other) => self.merge_units(id, other),
+            Some(other) if self.unit(other).name == *alias => self.merge_units(id, other),
+            // The link led there before.
+            Some(other) if self.progress.reloading => {
+                self.drop_name(other, alias);
+                self.add_name(id, alias);
+            }
+            Some(_) => {}
             None => self.add_name(id, alias),
         }
+    }
+
+    /// Names whose links lead elsewhere now, or are gone.
+    fn drop_stale_names(&mut self, id: UnitId, now: &[UnitName]) {
+        let unit = self.unit(id);
+        let stale = unit.aliases.iter().filter(|name| **name != unit.name && !now.contains(name));
+        for name in stale.cloned().collect::<Vec<_>>() {
+            self.drop_name(id, &name);
+        }
+    }
+
+    /// A name is another unit's, or nobody's, from now on: whoever refers to the unit may have meant that name.
+    fn drop_name(&mut self, id: UnitId, name: &UnitName) {
+        self.forget_name(id, name);
+        let referring: Vec<UnitId> = self.unit(id).dependencies(Dependency::ReferencedBy).collect();
+        self.store.reread.extend(&referring);
+        self.store.to_load.extend(referring);
     }
 
     /// `other` is `id` by another name: what refers to it refers to `id` from now on.

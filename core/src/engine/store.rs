@@ -119,6 +119,14 @@ impl Engine {
         }
     }
 
+    /// A name that is not its primary one no longer finds a unit.
+    pub(crate) fn forget_name(&mut self, id: UnitId, name: &UnitName) {
+        self.unit_mut(id).aliases.retain(|known| known != name);
+        if self.find(name) == Some(id) {
+            self.store.names.remove(name);
+        }
+    }
+
     /// Take a unit out of all maps (its dependencies must be gone).
     pub(crate) fn remove_unit(&mut self, id: UnitId) {
         let Some(unit) = self.store.units.remove(&id) else { return };
