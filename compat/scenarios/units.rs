@@ -313,6 +313,35 @@ pub const ALL: &[Scenario] = &[
             equal("started", &c.show("@@b.service", "ActiveState")?, "active")
         },
     ),
+    Scenario::new(
+        "units/what-was-used-is-known-afterwards",
+        &[
+            (
+                "@@.service",
+                "[Service]
+            Type=oneshot
+            ExecStart=/bin/sh -c 'i=0; while [ $$i -lt 100000 ]; do i=$$((i+1)); done'",
+            ),
+            // Keeps it in memory.
+            ("@@.target", "[Unit]\nAfter=@@.service"),
+        ],
+        ("-lt 100000", "-lt 1"),
+        |c| {
+            c.ctl("log-level debug")?;
+            c.ctl("start @@.target @@")?;
+            equal("state", &c.show("@@.service", "ActiveState")?, "inactive")?;
+            let used = c.show("@@.service", "CPUUsageNSec")?;
+            check!(used.parse::<u64>().is_ok_and(|nsec| nsec > 20_000_000), "it used {used} ns");
+            let said = c.ok("journalctl --sync; journalctl -b -u @@ -o cat | grep Consumed")?;
+            check!(
+                said.starts_with(&c.text("@@.service: Consumed ")) && said.contains("ms CPU time"),
+                "said: {said}"
+            );
+            c.ctl("daemon-reexec")?;
+            equal("afterwards", &c.show("@@.service", "CPUUsageNSec")?, &*used)
+        },
+    )
+    .alone(),
 ];
 
 /// Owns the bus name with nothing but a socket: python3-minimal has no bus library.

@@ -12,6 +12,9 @@ impl Shell {
     pub(crate) fn announce(&mut self, announcement: &Announcement) {
         self.tell_oom_daemon(announcement);
         self.notice(announcement);
+        if let Announcement::UnitRemoved(unit) = announcement {
+            self.usage.remove(unit);
+        }
         if !self.anybody_listens() {
             return;
         }

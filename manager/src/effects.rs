@@ -37,7 +37,10 @@ impl Shell {
             Effect::ReadZone(name) => self.read_zone(name),
             Effect::TouchStamp { unit, at } => self.touch_stamp(&unit, at),
             Effect::WriteDropin { unit, runtime, text } => self.write_dropin(&unit, runtime, &text),
-            Effect::ReleaseCgroup { cgroup } => self.release_cgroup(&cgroup),
+            Effect::ReleaseCgroup { unit, cgroup } => {
+                self.keep_usage(&unit, &cgroup);
+                self.release_cgroup(&cgroup);
+            }
             Effect::CleanUp { unit, settings, what } => self.clean_up(&unit, &settings, what),
             Effect::RunTree { path, entry } => {
                 if let Err(text) = self.write_run_tree(&path, entry.as_ref()) {

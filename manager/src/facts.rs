@@ -1,6 +1,6 @@
 //! What only the host knows: for properties that clients ask for, and for spawn plans.
 use crate::shell::Shell;
-use runstead_api::systemd1::facts::{Facts, ManagerFacts, ManagerStamps, StoredFd};
+use runstead_api::systemd1::facts::{Facts, ManagerFacts, ManagerStamps, StoredFd, Used};
 use runstead_core::conditions::{self, HostFacts as _, Kind};
 use runstead_core::directives::ids;
 use runstead_core::directives::properties::HostValues;
@@ -286,6 +286,10 @@ impl Facts for ShellFacts<'_> {
         let user = self.0.host.users.user(settings.text(ids::USER)?).ok()?;
         let group = settings.text(ids::GROUP).and_then(|name| self.0.host.users.group(name).ok());
         Some((user.uid, group.unwrap_or(user.gid)))
+    }
+
+    fn used(&self, unit: &UnitName) -> Used {
+        self.0.usage.get(unit).copied().unwrap_or_default()
     }
 
     fn share(&self, unit: &UnitName) -> Option<Share> {

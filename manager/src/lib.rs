@@ -22,6 +22,7 @@
 //! | `log`, `console` | our own log lines, and status output |
 //! | `own_user` | whom the manager runs as, and where that user's files lie |
 //! | `persist`, `recovery` | the state log and re-execution; what crashes teach |
+//! | `usage` | what units have used, once their control groups are gone |
 //! | `shares` | what units take of the run root, for clients that ask |
 //! | `minimal` | what the manager still does while it crashes in a loop |
 mod aliens;
@@ -54,6 +55,7 @@ mod shutdown;
 mod startup;
 mod supervisor;
 mod tables;
+mod usage;
 mod varlink;
 
 pub use options::Options;

@@ -9,6 +9,7 @@
 //! | `exit/PID` | how a child ended that was reaped in minimal mode |
 //! | `shell` | log level, status output, environment, subscribers |
 //! | `polkit` | calls that wait for its answer (planned re-execution only) |
+//! | `usage` | what units that are down have used (planned re-execution only) |
 //! | `peer/ID` | a connection with its buffers (planned re-execution only) |
 use crate::clients::{Peer, PeerId};
 use crate::recovery::Marker;
@@ -26,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
 const POLKIT_KEY: &str = "polkit";
+const USAGE_KEY: &str = "usage";
 
 /// The log and what goes with it.
 #[derive(Debug)]
@@ -93,6 +95,8 @@ pub(crate) struct Inherited {
     pub chains: BTreeMap<ChainId, ChainOutput>,
     /// Children that ended while nobody could handle it.
     pub exits: Vec<(Pid, Exit)>,
+    /// What units have used.
+    pub usage: crate::usage::Usage,
 }
 
 impl Persist {
@@ -269,6 +273,9 @@ impl Shell {
         if let Ok(bytes) = serde_json::to_vec(&self.authority.records()) {
             self.persist.put(POLKIT_KEY, &bytes);
         }
+        if let Ok(bytes) = serde_json::to_vec(&self.usage) {
+            self.persist.put(USAGE_KEY, &bytes);
+        }
         if let Err(error) = reexec::take_newer() {
             self.complain(3, &format!("the new image is not used: {error}; the running one goes on"));
         }
@@ -285,6 +292,7 @@ impl Shell {
             self.persist.remove(&peer_key(id));
         }
         self.persist.remove(POLKIT_KEY);
+        self.persist.remove(USAGE_KEY);
     }
 }
 
@@ -328,6 +336,7 @@ impl Inherited {
                 }
                 _ if key == crate::recovery::KEY => {}
                 _ if key == POLKIT_KEY => found.asked = serde_json::from_slice(bytes).unwrap_or_default(),
+                _ if key == USAGE_KEY => found.usage = serde_json::from_slice(bytes).unwrap_or_default(),
                 _ if key == "shell" => found.shell = serde_json::from_slice(bytes).unwrap_or_default(),
                 _ => found.engine.push((key.to_owned(), bytes.to_vec())),
             }

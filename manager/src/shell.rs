@@ -100,6 +100,7 @@ pub(crate) struct Shell {
     pub next_exec: u64,
     pub aliens: crate::aliens::Aliens,
     pub shares: crate::shares::Shares,
+    pub usage: crate::usage::Usage,
     /// Events that effects gave rise to: handled before anything else is waited for.
     pub pending: VecDeque<Event>,
     /// Where to go, once everything that was said is sent.

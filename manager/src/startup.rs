@@ -307,6 +307,7 @@ fn assemble(
         reexec: false,
         generators: None,
         shares: crate::shares::Shares::default(),
+        usage: std::mem::take(&mut inherited.usage),
         inherited: Leftovers::default(),
         history,
         shell_dirty: true,

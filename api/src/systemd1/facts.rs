@@ -7,6 +7,7 @@ use runstead_core::engine::effect::FdId;
 use runstead_core::names::UnitName;
 use runstead_core::rundir::Share;
 use runstead_core::settings::Settings;
+use serde::{Deserialize, Serialize};
 
 /// Facts about the machine and its processes, as they are now. Cgroup paths are relative to the manager's root
 /// (`/system.slice/a.service`).
@@ -53,12 +54,35 @@ pub trait Facts {
     fn connection_name(&self, _connection: u64) -> Option<String> {
         None
     }
+    /// What a unit had used when its cgroup went.
+    fn used(&self, _unit: &UnitName) -> Used {
+        Used::default()
+    }
     /// What a unit takes of the run root, where somebody looked.
     fn share(&self, _unit: &UnitName) -> Option<Share> {
         None
     }
     /// The manager's own values.
     fn manager(&self) -> ManagerFacts;
+}
+
+/// What a unit has used; `None` where nobody counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// `CPUUsageNSec`.
+    pub cpu_nsec: Option<u64>,
+    /// `MemoryPeak`, bytes.
+    pub memory_peak: Option<u64>,
+    /// `MemorySwapPeak`, bytes.
+    pub swap_peak: Option<u64>,
+}
+
+impl Used {
+    /// The nanoseconds in a `cpu.stat`.
+    pub fn cpu_of(stat: &str) -> Option<u64> {
+        let usec = stat.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+        usec.trim().parse::<u64>().ok()?.checked_mul(1000)
+    }
 }
 
 /// A descriptor as `DumpUnitFileDescriptorStore` shows it.

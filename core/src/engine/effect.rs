@@ -92,6 +92,8 @@ pub enum Effect {
     },
     /// Remove empty cgroups of a unit that is down.
     ReleaseCgroup {
+        /// The unit, which may be out of memory by then.
+        unit: UnitName,
         /// Relative path.
         cgroup: Rc<str>,
     },

@@ -161,7 +161,8 @@ impl Engine {
         if let Some(cgroup) = self.unit_mut(id).cgroup.take() {
             self.cgroups.remove(&cgroup);
             self.dirty.insert(id);
-            self.emit(Effect::ReleaseCgroup { cgroup });
+            let unit = self.unit(id).name.clone();
+            self.emit(Effect::ReleaseCgroup { unit, cgroup });
         }
     }
 

@@ -1,5 +1,6 @@
 //! Facts: what the kernel says about a unit's control group, and the disk about its files.
 use super::Context;
+use crate::systemd1::facts::Used;
 use runstead_core::directives::ids;
 use runstead_core::directives::properties::{FactProperty as F, find, property_value};
 use runstead_core::engine::Unit;
@@ -14,9 +15,9 @@ pub fn write(c: &Context<'_>, which: F, w: &mut Writer) {
             w.u64(path(c.unit).and_then(|at| c.facts.cgroup_id(&at)).unwrap_or(0));
         }
         F::MemoryCurrent => number(c, "memory.current", w),
-        F::MemoryPeak => number(c, "memory.peak", w),
+        F::MemoryPeak => peak(c, "memory.peak", used(c).memory_peak, w),
         F::MemorySwapCurrent => number(c, "memory.swap.current", w),
-        F::MemorySwapPeak => number(c, "memory.swap.peak", w),
+        F::MemorySwapPeak => peak(c, "memory.swap.peak", used(c).swap_peak, w),
         F::MemoryZSwapCurrent => number(c, "memory.zswap.current", w),
         F::TasksCurrent => number(c, "pids.current", w),
         F::MemoryAvailable => {
@@ -113,14 +114,23 @@ fn number(context: &Context<'_>, file: &str, writer: &mut Writer) {
     writer.u64(read(context, file).unwrap_or(u64::MAX));
 }
 
+/// What a unit that has no cgroup any more had used.
+fn used(context: &Context<'_>) -> Used {
+    context.facts.used(&context.unit.name)
+}
+
+/// The most that was used, also once the cgroup is gone.
+fn peak(context: &Context<'_>, file: &str, last: Option<u64>, writer: &mut Writer) {
+    writer.u64(read(context, file).or(last).unwrap_or(u64::MAX));
+}
+
 fn set_of(context: &Context<'_>, file: &str, writer: &mut Writer) {
     writer.bytes(&mask(attribute(context, file).unwrap_or_default().trim()));
 }
 
 fn cpu_usage(context: &Context<'_>, writer: &mut Writer) {
-    let text = attribute(context, "cpu.stat").unwrap_or_default();
-    let usec = text.lines().find_map(|line| line.strip_prefix("usage_usec ")?.trim().parse::<u64>().ok());
-    writer.u64(usec.map_or(u64::MAX, |usec| usec.saturating_mul(1000)));
+    let now = attribute(context, "cpu.stat").as_deref().and_then(Used::cpu_of);
+    writer.u64(now.or_else(|| used(context).cpu_nsec).unwrap_or(u64::MAX));
 }
 
 /// The sum of a key over all devices in `io.stat`.
