@@ -334,7 +334,7 @@ pub const ALL: &[Scenario] = &[
             check!(used.parse::<u64>().is_ok_and(|nsec| nsec > 20_000_000), "it used {used} ns");
             let said = c.ok("journalctl --sync; journalctl -b -u @@ -o cat | grep Consumed")?;
             check!(
-                said.starts_with(&c.text("@@.service: Consumed ")) && said.contains("ms CPU time"),
+                said.starts_with(&c.text("@@.service: Consumed ")) && said.contains("s CPU time"),
                 "said: {said}"
             );
             c.ctl("daemon-reexec")?;

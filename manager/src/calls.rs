@@ -510,22 +510,16 @@ impl Shell {
     }
 
     fn set_log_level(&mut self, word: &str) -> Result<(), Error> {
-        let names = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
-        let level = names
-            .iter()
-            .position(|name| *name == word)
-            .or_else(|| word.parse().ok().filter(|level| *level < 8));
-        let level = level.ok_or_else(|| Error::invalid_args(format!("Invalid log level '{word}'")))?;
-        self.log.level = u8::try_from(level).unwrap_or(6);
+        let level = crate::configuration::log_level(word);
+        self.log.set_level(level.ok_or_else(|| Error::invalid_args(format!("Invalid log level '{word}'")))?);
         Ok(())
     }
 
     fn set_log_target(&mut self, word: &str) -> Result<(), Error> {
-        let target = crate::log::Target::parse(word)
-            .ok_or_else(|| Error::invalid_args(format!("Invalid log target '{word}'")))?;
-        self.log.target = target;
-        self.log.target_word = word.to_owned();
-        Ok(())
+        match self.log.set_target(word) {
+            true => Ok(()),
+            false => Err(Error::invalid_args(format!("Invalid log target '{word}'"))),
+        }
     }
 }
 

@@ -3,7 +3,6 @@ use crate::facts::{HostState, LEVELS, own_values};
 use crate::log::{Log, Target};
 use crate::options::Options;
 use crate::own_user;
-use crate::persist::ShellRecord;
 use crate::shell::Shell;
 use runstead_core::directives::{self, ids};
 use runstead_core::engine::ManagerConfig;
@@ -14,6 +13,7 @@ use runstead_core::settings::{Settings, Value};
 use runstead_core::unitfile::{self, UnitFiles};
 use runstead_os::host::Host;
 use runstead_os::identity;
+use runstead_os::zones::Local;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -42,7 +42,15 @@ pub(crate) fn read(options: &Options, host: &Host, own: &UserFacts, run_root: &s
     let loaded = directives::load_manager(&files, &specifiers);
     let warnings = files.warnings().chain(&loaded.warnings);
     let warnings = warnings.map(|warning| format!("{}:{}: {}", warning.file, warning.line, warning.kind));
-    Configuration { warnings: warnings.collect(), settings: loaded.settings }
+    let mut warnings: Vec<String> = warnings.collect();
+    let text = |id| loaded.settings.text(id);
+    if let Some(word) = text(ids::LOG_LEVEL).filter(|word| log_level(word).is_none()) {
+        warnings.push(format!("{name}: LogLevel={word}: no level, ignored"));
+    }
+    if let Some(word) = text(ids::LOG_TARGET).filter(|word| Target::parse(word).is_none()) {
+        warnings.push(format!("{name}: LogTarget={word}: no target, ignored"));
+    }
+    Configuration { warnings, settings: loaded.settings }
 }
 
 /// Variables that were set for the manager itself by who started it.
@@ -96,22 +104,20 @@ pub(crate) fn environment(options: &Options, settings: &Settings) -> Vec<Rc<str>
     block.into_iter().map(|(name, value)| Rc::from(format!("{name}={value}"))).collect()
 }
 
-/// Level and target of the log: as they were set meanwhile, as the command line says, or as the configuration does.
-pub(crate) fn set_up_log(log: &mut Log, options: &Options, settings: &Settings, inherited: &ShellRecord) {
-    if !inherited.log_target.is_empty() {
-        log.level = inherited.log_level;
-        log.target_word.clone_from(&inherited.log_target);
-        log.target = Target::parse(&inherited.log_target).unwrap_or(Target::JournalOrKmsg);
-        return;
-    }
-    let configured = |id| settings.text(id).filter(|_| settings.is_set(id));
-    if let Some(word) = options.log_level.as_deref().or(configured(ids::LOG_LEVEL)) {
-        let level = LEVELS.iter().position(|name| *name == word).or_else(|| word.parse().ok());
-        log.level = level.and_then(|level| u8::try_from(level).ok()).filter(|level| *level < 8).unwrap_or(6);
-    }
-    let word = options.log_target.as_deref().or(configured(ids::LOG_TARGET));
-    if let Some(target) = word.and_then(Target::parse) {
+/// A level of the log by name or number (`LogLevel=`, systemd(1)).
+pub(crate) fn log_level(word: &str) -> Option<u8> {
+    let level = LEVELS.iter().position(|name| *name == word).or_else(|| word.parse().ok())?;
+    u8::try_from(level).ok().filter(|level| usize::from(*level) < LEVELS.len())
+}
+
+/// Level and target of the log, unless a client set them: as the command line says, or as the configuration does.
+pub(crate) fn set_up_log(log: &mut Log, options: &Options, settings: &Settings) {
+    let level = options.log_level.as_deref().or(settings.text(ids::LOG_LEVEL));
+    log.level = level.and_then(log_level).unwrap_or(6);
+    let word = options.log_target.as_deref().or(settings.text(ids::LOG_TARGET));
+    if let Some((word, target)) = word.and_then(|word| Some((word, Target::parse(word)?))) {
         log.target = target;
+        log.target_word = if word == "auto" { "journal-or-kmsg" } else { word }.to_owned();
     }
 }
 
@@ -123,7 +129,7 @@ pub(crate) fn show_status(options: &Options, settings: &Settings) -> bool {
 }
 
 /// What the engine is told.
-pub(crate) fn for_engine(options: &Options, host: &HostState) -> ManagerConfig {
+pub(crate) fn for_engine(options: &Options, host: &HostState, zone: &Local) -> ManagerConfig {
     ManagerConfig {
         user: options.user,
         container: host.container(),
@@ -136,7 +142,7 @@ pub(crate) fn for_engine(options: &Options, host: &HostState) -> ManagerConfig {
         manager: own_user::specifiers(options, &host.own_user, &host.run_root),
         userspace_at: host.stamps.userspace.monotonic,
         console: runstead_os::devices::console_terminal().map(Rc::from),
-        zone_file: runstead_os::zones::local().unwrap_or_default().into(),
+        zone_file: zone.file.clone().unwrap_or_default().into(),
         ..ManagerConfig::default()
     }
 }
@@ -153,8 +159,8 @@ fn default_tasks_max(host: &HostState) -> u64 {
 }
 
 impl Shell {
-    /// `daemon-reload`: units inherit what the files say now. Variables of `DefaultEnvironment=` and the log's level stay as they are: clients
-    /// may have changed them.
+    /// `daemon-reload`: units inherit what the files say now, and the log is as they say, unless a client set it. Variables of
+    /// `DefaultEnvironment=` and `ShowStatus=` count from the next start.
     pub(crate) fn configure_again(&mut self) {
         let host = &self.host;
         let Configuration { settings, warnings } =
@@ -166,6 +172,9 @@ impl Shell {
             self.host.settings = settings;
             let tasks_max = default_tasks_max(&self.host);
             self.engine.set_defaults(self.host.settings.clone(), tasks_max);
+            if !self.log.overridden {
+                set_up_log(&mut self.log, &self.options, &self.host.settings);
+            }
         }
     }
 }

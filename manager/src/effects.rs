@@ -160,11 +160,9 @@ impl Shell {
 
     fn configure(&mut self, setting: Setting) {
         match setting {
-            Setting::LogLevel(level) => self.log.level = level,
+            Setting::LogLevel(level) => self.log.set_level(level),
             Setting::LogTarget(word) => {
-                if let Some(target) = crate::log::Target::parse(&word) {
-                    self.log.target = target;
-                }
+                self.log.set_target(&word);
             }
             Setting::ShowStatus(on) => self.show_status(on),
             Setting::Environment(block) => self.host.environment = block,

@@ -1,6 +1,7 @@
 //! Our own log lines: to the journal, the kernel's log, or the console; never blocking. What cannot be sent waits in a
 //! bounded ring; what does not fit there is counted, and the count is logged.
 use crate::console::Console;
+use crate::persist::ShellRecord;
 use runstead_core::engine::effect::LogLine;
 use runstead_os::socket;
 use runstead_wire::journal::{Entry, Priority, kmsg_line};
@@ -58,6 +59,8 @@ pub struct Log {
     pub target_word: String,
     /// Lines above this syslog level are dropped.
     pub level: u8,
+    /// A client set level or target: what is configured does not count.
+    pub overridden: bool,
     journal_path: String,
     journal: Option<OwnedFd>,
     ring: VecDeque<Vec<u8>>,
@@ -72,11 +75,33 @@ impl Log {
             target: Target::JournalOrKmsg,
             target_word: "journal-or-kmsg".to_owned(),
             level: 6,
+            overridden: false,
             journal_path: format!("{run_root}/systemd/journal/socket"),
             journal: None,
             ring: VecDeque::new(),
             lost: 0,
         }
+    }
+
+    /// A client wants this level.
+    pub fn set_level(&mut self, level: u8) {
+        (self.level, self.overridden) = (level, true);
+    }
+
+    /// A client wants this target; `false` when there is none of this name.
+    pub fn set_target(&mut self, word: &str) -> bool {
+        let Some(target) = Target::parse(word) else { return false };
+        (self.target, self.overridden) = (target, true);
+        word.clone_into(&mut self.target_word);
+        true
+    }
+
+    /// As a client had it, in the image before; `false` when nobody had set anything.
+    pub fn resume(&mut self, before: &ShellRecord) -> bool {
+        if self.set_target(&before.log_target) {
+            self.level = before.log_level;
+        }
+        self.overridden
     }
 
     /// Log a line of the manager itself.

@@ -40,6 +40,7 @@ pub(crate) struct Persist {
 #[serde(default)]
 pub(crate) struct ShellRecord {
     pub log_level: u8,
+    /// Empty when no client has set level or target.
     pub log_target: String,
     pub show_status: bool,
     pub exit_code: u8,
@@ -226,7 +227,7 @@ impl Shell {
     pub(crate) fn record_shell(&mut self) {
         let record = ShellRecord {
             log_level: self.log.level,
-            log_target: self.log.target_word.clone(),
+            log_target: if self.log.overridden { self.log.target_word.clone() } else { String::new() },
             show_status: self.console.enabled,
             exit_code: self.host.exit_code,
             environment: self.host.environment.iter().map(|line| line.to_string()).collect(),

@@ -85,6 +85,7 @@ pub(crate) struct Shell {
     pub clock_watch: Timer,
     pub ownership: Ownership,
     pub watches: Watches<Watcher>,
+    pub local_zone: runstead_os::zones::Local,
     pub mounts: KernelTable,
     pub swaps: Option<KernelTable>,
     /// Where devices are units.

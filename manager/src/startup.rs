@@ -272,8 +272,11 @@ fn assemble(
     persist.keep_socket("inotify", watches.fd());
     let console = Console::new(configuration::show_status(&options, &host.settings));
     let mut log = Log::new(&host.journal_root(options.user), options.user);
-    configuration::set_up_log(&mut log, &options, &host.settings, &inherited.shell);
-    let config = configuration::for_engine(&options, &host);
+    if !log.resume(&inherited.shell) {
+        configuration::set_up_log(&mut log, &options, &host.settings);
+    }
+    let local_zone = runstead_os::zones::Local::read();
+    let config = configuration::for_engine(&options, &host, &local_zone);
     let paths = unit_paths(&options, &run);
     let mut shell = Shell {
         engine: Engine::new(config),
@@ -288,6 +291,7 @@ fn assemble(
         clock_watch: Timer::clock_watch()?,
         ownership,
         watches,
+        local_zone,
         mounts: KernelTable::mounts()?,
         swaps: KernelTable::swaps().ok(),
         devices: None,

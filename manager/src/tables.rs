@@ -80,8 +80,12 @@ impl Shell {
             }
         }
         if local_time {
-            let file = zones::local().map(Rc::from);
-            self.pending.push_back(Event::TimeZone { name: None, file });
+            let now = zones::Local::read();
+            if now != self.local_zone {
+                let file = now.file.as_deref().map(Rc::from);
+                self.local_zone = now;
+                self.pending.push_back(Event::TimeZone { name: None, file });
+            }
         }
     }
 
@@ -233,13 +237,13 @@ impl Shell {
             16 => self.exit = Some(runstead_core::engine::effect::Exit::Kexec),
             20 => self.show_status(true),
             21 => self.show_status(false),
-            22 => self.log.level = 7,
-            23 => self.log.level = 6,
+            22 => self.log.set_level(7),
+            23 => self.log.set_level(6),
             24 if self.options.user => self.exit = Some(runstead_core::engine::effect::Exit::Exit(0)),
             25 => self.request_ourselves(Request::Reexec),
-            26 | 29 => self.log.target = crate::log::Target::JournalOrKmsg,
-            27 => self.log.target = crate::log::Target::Console,
-            28 => self.log.target = crate::log::Target::Kmsg,
+            26 | 29 => _ = self.log.set_target("journal-or-kmsg"),
+            27 => _ = self.log.set_target("console"),
+            28 => _ = self.log.set_target("kmsg"),
             _ => {}
         }
     }

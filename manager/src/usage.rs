@@ -15,7 +15,7 @@ const CPU: [u64; 2] = [1_000_000_000, 600_000_000_000];
 const MEMORY: [u64; 2] = [64 << 20, 512 << 20];
 
 fn level(used: Used) -> u8 {
-    let over = |at: usize| used.cpu_nsec >= Some(CPU[at]) || used.memory_peak >= Some(MEMORY[at]);
+    let over = |at: usize| used.cpu_nsec > Some(CPU[at]) || used.memory_peak > Some(MEMORY[at]);
     match (over(0), over(1)) {
         (_, true) => 5,
         (true, false) => 6,
@@ -38,7 +38,7 @@ fn size(bytes: u64) -> String {
 fn text(unit: &UnitName, used: Used) -> String {
     let parts = [
         used.cpu_nsec.map(|nsec| format!("{} CPU time", span::format(nsec / 1000, 1000))),
-        used.memory_peak.map(|peak| format!("{} memory peak", size(peak))),
+        used.memory_peak.filter(|peak| *peak > 0).map(|peak| format!("{} memory peak", size(peak))),
         used.swap_peak.filter(|peak| *peak > 0).map(|peak| format!("{} memory swap peak", size(peak))),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(level(used), 6);
         assert_eq!(text(&unit, used), "a.service: Consumed 1.018s CPU time, 1M memory peak.");
         assert_eq!([1023, 1536, (5 << 20) - 1, 3 << 30].map(size), ["1023B", "1.5K", "4.9M", "3G"]);
-        used.memory_peak = Some(1 << 30);
+        used.memory_peak = Some(2 << 30);
         assert_eq!(level(used), 5);
         used = Used { cpu_nsec: Some(2_000_000), ..Used::default() };
         assert_eq!((level(used), &*text(&unit, used)), (7, "a.service: Consumed 2ms CPU time."));

@@ -86,3 +86,37 @@ fn a_reload_follows_links_that_lead_elsewhere_now() {
     assert_eq!(names.iter().map(ToString::to_string).collect::<Vec<_>>(), ["old.target"]);
     world.check_settled().expect("nothing is left to do");
 }
+
+#[test]
+fn a_name_does_not_stay_with_an_owner_that_is_gone() {
+    let target = "[Unit]\nDefaultDependencies=no\n";
+    for masked in [false, true] {
+        let mut world = World::with(&[("old.target", target), ("new.target", target)]);
+        world.file("user.target", "[Unit]\nDefaultDependencies=no\nWants=manager.target\n");
+        world.alias("manager.target", "old.target");
+        world.start("user.target").expect("it starts");
+        assert_eq!(world.state("old.target"), "active");
+        world.stop("old.target").expect("it stops");
+        match masked {
+            true => world.mask("old.target"),
+            false => world.remove_file("old.target"),
+        }
+        world.alias("manager.target", "new.target");
+        world.call(Request::Reload).expect("answered").expect("reloaded");
+        world.start("manager.target").expect("it is the new one");
+        assert_eq!(world.state("new.target"), "active");
+    }
+}
+
+#[test]
+fn a_reexecution_follows_links_too() {
+    let target = "[Unit]\nDefaultDependencies=no\n";
+    let mut world = World::with(&[("old.target", target), ("new.target", target)]);
+    world.alias("manager.target", "old.target");
+    world.start("manager.target").expect("it starts");
+    world.alias("manager.target", "new.target");
+    world.reexec();
+    world.settle();
+    world.start("manager.target").expect("it is the new one");
+    assert_eq!((world.state("old.target"), world.state("new.target")), ("active", "active"));
+}

@@ -125,3 +125,18 @@ fn a_reexecution_asks_again_for_zones() {
     reload(&mut world);
     assert_eq!((world.state("a.timer"), next_elapse(&world, "a.timer")), ("active", AT_NIGHT - HOUR));
 }
+
+/// A start waits for the zone, whatever else is read meanwhile.
+#[test]
+fn nothing_starts_before_its_zone_is_known() {
+    let mut world = world("OnCalendar=*-*-* 02:30:00 Europe/Berlin\n");
+    world.file(
+        "a.timer",
+        "[Unit]\nDefaultDependencies=no\nWants=x.target\n[Timer]\nOnCalendar=*-*-* 02:30:00 Europe/Berlin\n",
+    );
+    world.file("b.target", "[Unit]\nDefaultDependencies=no\nAfter=x.target\n");
+    world.alias("x.target", "b.target");
+    world.start("a.timer").expect("it starts");
+    assert_eq!(world.state("a.timer"), "active");
+    assert!(next_elapse(&world, "a.timer") >= AT_NIGHT - HOUR, "it waits for something");
+}

@@ -6,7 +6,12 @@ use std::path::Path;
 
 const TABLE: &str = "core/src/directives/table";
 /// These know all rows alike: that they name one says nothing.
-const SHOWING: &[&str] = &[TABLE, "core/src/directives/properties", "core/src/directives/listing.rs"];
+const SHOWING: &[&str] = &[
+    TABLE,
+    "core/src/directives/properties",
+    "core/src/directives/listing.rs",
+    "api/src/systemd1/manager_table.rs",
+];
 const CRATES: &[&str] = &["core/src", "api/src", "os/src", "manager/src"];
 
 /// Kinds whose rows are told apart by name, or mean another row.
@@ -49,8 +54,16 @@ fn acting(text: &str) -> impl Iterator<Item = &str> {
         .map(|(id, ..)| id)
 }
 
-fn words(code: &str) -> impl Iterator<Item = &str> {
-    code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+/// Rows that others inherit which act.
+fn inherited(text: &str) -> impl Iterator<Item = &str> {
+    let acts = |line: &&str| row(line).is_some_and(|(.., acts)| !NOWHERE.contains(&acts));
+    text.lines().filter(acts).filter_map(|line| line.split_once("Inherit(")?.1.split(')').next())
+}
+
+/// What code names as `ids::NAME`.
+fn ids(code: &str) -> impl Iterator<Item = &str> {
+    let ends = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+    code.split("ids::").skip(1).map(move |rest| rest.split(ends).next().unwrap_or(""))
 }
 
 /// Rows that say they act, and that no code names.
@@ -62,12 +75,10 @@ pub fn findings(top: &Path) -> Vec<String> {
         let name = path.strip_prefix(top).unwrap_or(&path).display().to_string();
         let code = code_only(&text);
         if name.starts_with(TABLE) {
-            // Who inherits a row uses it.
-            let inherited = code.split("Inherit(").skip(1).filter_map(|rest| rest.split(')').next());
-            named.extend(inherited.map(str::to_owned));
+            named.extend(inherited(&text).map(str::to_owned));
             table.push((name, text));
         } else if !SHOWING.iter().any(|shows| name.starts_with(shows)) {
-            named.extend(words(without_tests(&code)).map(str::to_owned));
+            named.extend(ids(without_tests(&code)).map(str::to_owned));
         }
     }
     let idle = |(name, text): &(String, String)| {

@@ -104,6 +104,8 @@ pub mod reason {
     pub const FINAL_KILL: &str = "all processes end with the system";
     /// `RootDirectoryStartOnly=`
     pub const CHROOT: &str = "all commands run in the root directory";
+    /// `CtrlAltDelBurstAction=`
+    pub const BURST: &str = "Ctrl-Alt-Del starts its target, however often";
     /// No netfilter sets yet.
     pub const NFT: &str = "netfilter sets are not filled yet";
 }

@@ -123,11 +123,8 @@ impl Engine {
                 _ => {}
             }
         }
-        if let Some(on) = settings
-            .tristate(ids::MEMORY_ZSWAP_WRITEBACK)
-            .filter(|_| settings.is_set(ids::MEMORY_ZSWAP_WRITEBACK))
-        {
-            put("memory.zswap.writeback", u8::from(on).to_string());
+        if let Some(Value::Bool(on)) = settings.get(ids::MEMORY_ZSWAP_WRITEBACK) {
+            put("memory.zswap.writeback", u8::from(*on).to_string());
         }
         if settings.word(ids::OOM_POLICY) == "kill" && !is_slice {
             put("memory.oom.group", "1".into());

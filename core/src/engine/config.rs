@@ -1,4 +1,4 @@
-//! What the manager is told once, when it starts: `system.conf`/`user.conf`, its command line and its surroundings.
+//! What the manager is told when it starts, and of its configuration again at each reload: `system.conf`/`user.conf`, its command line and its surroundings.
 use super::clock::Usec;
 use crate::directives::ids;
 use crate::names::specifiers::{HostSpecifiers, ManagerSpecifiers};

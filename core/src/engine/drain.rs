@@ -17,9 +17,9 @@ impl Engine {
         !queues.changes.is_empty() || runs || !queues.triggered.is_empty() || ready
     }
 
-    /// Whether no unit's files are missing.
+    /// Whether no unit's files are missing, nor a zone that one names.
     pub fn is_settled(&self) -> bool {
-        self.store.to_load.is_empty() && self.store.loading == 0
+        self.store.to_load.is_empty() && self.store.loading == 0 && self.zones.are_known()
     }
 
     pub(crate) fn drain(&mut self) {

@@ -6,7 +6,7 @@ use super::effect::{Announcement, Effect, Failure, FailureKind, UnitId};
 use super::event::{Found, LoadedUnit, UnitFile};
 use super::read::{Read, aliases, instantiate, source};
 use crate::graph::{Dependency, Edge, Origins};
-use crate::names::UnitName;
+use crate::names::{UnitName, UnitType};
 use crate::settings::Settings;
 use crate::units::{LoadProblem, LoadState, machine};
 use std::rc::Rc;
@@ -57,7 +57,8 @@ impl Engine {
         for alias in aliases(&unit, &self.unit(id).name.clone()) {
             self.adopt_alias(id, &alias);
         }
-        if self.progress.reloading && matches!(unit.found, Found::Fragment { .. }) {
+        // What could not be read says nothing of its names.
+        if self.follows_links() && !matches!(unit.found, Found::Error { .. }) {
             self.drop_stale_names(id, &unit.aliases);
         }
         if self.read_found(id, unit) {
@@ -91,13 +92,18 @@ impl Engine {
             Some(other) if other == id => {}
             Some(other) if self.unit(other).name == *alias => self.merge_units(id, other),
             // The link led there before.
-            Some(other) if self.progress.reloading => {
+            Some(other) if self.follows_links() => {
                 self.drop_name(other, alias);
                 self.add_name(id, alias);
             }
             Some(_) => {}
             None => self.add_name(id, alias),
         }
+    }
+
+    /// Whether names may be another unit's than before: when all files are read again.
+    fn follows_links(&self) -> bool {
+        self.progress.reloading || self.progress.restoring
     }
 
     /// Names whose links lead elsewhere now, or are gone.
@@ -130,16 +136,12 @@ impl Engine {
             let unit = self.unit(other);
             (unit.aliases.clone(), unit.pins, unit.refs.clone())
         };
-        let was_loading = self.unit(other).loading;
         for ((kind, third), edge) in edges {
             let all = Edge { mine: Origins(u16::MAX), theirs: Origins(u16::MAX) };
             self.unlink(third, kind.inverse(), other, all);
             if third != id {
                 self.link_edge(id, kind, third, edge);
             }
-        }
-        if was_loading {
-            self.store.loading = self.store.loading.saturating_sub(1);
         }
         self.forget_resources(other);
         self.remove_unit(other);
@@ -218,6 +220,7 @@ impl Engine {
         entry.settings = loaded.settings;
         entry.load = LoadState::Loaded;
         self.apply_common_settings(id);
+        self.note_not_acting(id);
         for (kind, names) in loaded.dependencies {
             for name in names {
                 self.add_dependency_by_name(id, kind, &name, Origins::FILE);
@@ -242,6 +245,19 @@ impl Engine {
         self.add_mount_dependencies(id);
         if !self.progress.restoring {
             self.refresh_cgroup(id);
+        }
+    }
+
+    /// Of what spawns nothing no plan tells what does not act.
+    fn note_not_acting(&mut self, id: UnitId) {
+        if matches!(self.unit(id).unit_type(), UnitType::Service | UnitType::Mount | UnitType::Swap) {
+            return;
+        }
+        let told: Vec<(Rc<str>, Rc<str>)> = crate::plan::not_acting(&self.unit(id).settings)
+            .map(|(name, reason)| (name.into(), reason.into()))
+            .collect();
+        if self.unit(id).ledger != told {
+            self.unit_mut(id).ledger = told;
         }
     }
 

@@ -15,7 +15,7 @@ pub struct Store {
     next: u32,
     /// Units whose files are to be asked for.
     pub(crate) to_load: BTreeSet<UnitId>,
-    /// How many units' files and time zones were asked for.
+    /// Units whose files were asked for.
     pub(crate) loading: usize,
     /// Units to read again although their files are the same: what they name is not what it was.
     pub(crate) reread: BTreeSet<UnitId>,

@@ -16,19 +16,35 @@ use std::rc::Rc;
 pub(super) struct Zones {
     local: TimeZone,
     named: BTreeMap<Rc<str>, Named>,
+    /// Questions without an answer.
+    asked: usize,
 }
 
 #[derive(Debug)]
-enum Named {
+struct Named {
+    /// What is known of it, perhaps from before a reload.
+    zone: Option<TimeZone>,
+    standing: Standing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
     Asked,
-    Missing,
-    Known(TimeZone),
+    Answered,
+    /// A reload began: the database may be another now.
+    Old,
 }
 
 impl Zones {
     /// With the file of the machine's zone; empty: UTC.
     pub fn new(local: &[u8]) -> Zones {
-        Zones { local: read("local", local).unwrap_or(TimeZone::UTC), named: BTreeMap::new() }
+        let local = read("local", local).unwrap_or(TimeZone::UTC);
+        Zones { local, named: BTreeMap::new(), asked: 0 }
+    }
+
+    /// Whether no answer is missing.
+    pub fn are_known(&self) -> bool {
+        self.asked == 0
     }
 }
 
@@ -52,46 +68,41 @@ impl Engine {
         match zone {
             Zone::Utc => Some(UTC),
             Zone::Local => Some(&self.zones.local),
-            Zone::Named(name) => match self.zones.named.get(name.as_str()) {
-                Some(Named::Known(zone)) => Some(zone),
-                Some(Named::Asked | Named::Missing) | None => None,
-            },
+            Zone::Named(name) => self.zones.named.get(name.as_str())?.zone.as_ref(),
         }
     }
 
     /// Whether the name may be one of a zone, as far as is known.
     pub(super) fn may_be_zone(&self, name: &str) -> bool {
-        calendar::looks_like_zone(name) && !matches!(self.zones.named.get(name), Some(Named::Missing))
+        let is_missing = |named: &Named| named.standing == Standing::Answered && named.zone.is_none();
+        calendar::looks_like_zone(name) && !self.zones.named.get(name).is_some_and(is_missing)
     }
 
     /// Ask for the zones that a timer names and nobody asked for yet.
     pub(crate) fn ask_for_zones(&mut self, id: UnitId) {
         let settings = self.unit(id).settings.clone();
         for name in zones_of(&settings) {
-            if self.zones.named.contains_key(&name) {
-                continue;
+            let new = Named { zone: None, standing: Standing::Old };
+            let named = self.zones.named.entry(name.clone()).or_insert(new);
+            if named.standing == Standing::Old {
+                named.standing = Standing::Asked;
+                self.zones.asked += 1;
+                self.emit(Effect::ReadZone(name));
             }
-            self.zones.named.insert(name.clone(), Named::Asked);
-            self.store.loading += 1;
-            self.emit(Effect::ReadZone(name));
         }
     }
 
     /// The answer: timers wait for it.
     pub(super) fn zone_read(&mut self, name: Rc<str>, file: Option<&[u8]>) {
-        self.store.loading = self.store.loading.saturating_sub(1);
-        match file.and_then(|file| read(&name, file)) {
-            Some(zone) => {
-                self.zones.named.insert(name, Named::Known(zone));
-            }
-            None => {
-                let concerned = |&id: &UnitId| zones_of(&self.unit(id).settings).any(|other| other == name);
-                let concerned: Vec<UnitId> = self.timer_units().into_iter().filter(concerned).collect();
-                self.zones.named.insert(name, Named::Missing);
-                self.store.reread.extend(&concerned);
-                self.store.to_load.extend(concerned);
-            }
+        self.zones.asked = self.zones.asked.saturating_sub(1);
+        let zone = file.and_then(|file| read(&name, file));
+        if zone.is_none() {
+            let concerned = |&id: &UnitId| zones_of(&self.unit(id).settings).any(|other| other == name);
+            let concerned: Vec<UnitId> = self.timer_units().into_iter().filter(concerned).collect();
+            self.store.reread.extend(&concerned);
+            self.store.to_load.extend(concerned);
         }
+        self.zones.named.insert(name, Named { zone, standing: Standing::Answered });
         if self.is_settled() {
             self.end_of_loading();
         }
@@ -105,9 +116,13 @@ impl Engine {
         }
     }
 
-    /// `daemon-reload`: the database may be another now.
+    /// `daemon-reload`: the database may be another now. Until it has been asked, timers go by what was known.
     pub(super) fn forget_zones(&mut self) {
-        if !std::mem::take(&mut self.zones.named).is_empty() {
+        self.zones.named.retain(|_, named| named.standing != Standing::Old);
+        for named in self.zones.named.values_mut().filter(|named| named.standing == Standing::Answered) {
+            named.standing = Standing::Old;
+        }
+        if !self.zones.named.is_empty() {
             let timers = self.timer_units();
             self.store.reread.extend(timers);
         }

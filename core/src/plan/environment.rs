@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 /// The search path of a process without `PATH` (file-hierarchy(7)).
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
-/// Microseconds in which a process may stall for so long as `MemoryPressureThresholdSec=` says before it is told.
+/// Microseconds in which a process may stall for as long as `MemoryPressureThresholdSec=` says before it is told. Unprivileged processes may
+/// only ask for multiples of two seconds.
 const PRESSURE_WINDOW: u64 = 2_000_000;
 
 /// Variables by name; later ones replace earlier ones.
@@ -209,7 +210,8 @@ fn own(b: &Builder, environment: &mut Environment) {
 /// What `MemoryPressureWatch=` tells the process to write: "some 200000 2000000", NUL-terminated, in base64.
 fn pressure_trigger(threshold: u64) -> String {
     let threshold = if threshold == u64::MAX { PRESSURE_WINDOW / 10 } else { threshold };
-    base64::encode(format!("some {threshold} {}\0", threshold.max(PRESSURE_WINDOW)).as_bytes())
+    let threshold = threshold.clamp(1, PRESSURE_WINDOW);
+    base64::encode(format!("some {threshold} {PRESSURE_WINDOW}\0").as_bytes())
 }
 
 fn logs_to_journal(b: &Builder) -> bool {

@@ -2,7 +2,7 @@
 use super::builder::Builder;
 use super::{ExitStatus, PlanError};
 use crate::directives::{Acts, Row, ids, row};
-use crate::settings::DirectiveId;
+use crate::settings::{DirectiveId, Settings, Value};
 
 /// What has a meaning only together with a root directory.
 const OF_A_ROOT: [(DirectiveId, &str, &str); 2] = [
@@ -26,28 +26,35 @@ const REFUSED: [(DirectiveId, &str, ExitStatus); 12] = [
     (ids::USB_FUNCTION_STRINGS, "USBFunctionStrings", ExitStatus::Fds),
 ];
 
+fn is_on(value: &Value) -> bool {
+    match value {
+        Value::Bool(false) | Value::Word(0) => false,
+        Value::Rows(rows) => !rows.is_empty(),
+        Value::List(list) => !list.is_empty(),
+        _ => true,
+    }
+}
+
+/// Settings that are asked for and act nowhere, each with the reason.
+pub(crate) fn not_acting(settings: &Settings) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
+    settings.iter().filter(|(_, value)| is_on(value)).filter_map(|(id, _)| match row(*id) {
+        Row { name, acts: Acts::Skipped(reason), .. } => Some((*name, *reason)),
+        _ => None,
+    })
+}
+
 /// Look at what is set.
 pub(super) fn refuse_or_skip(b: &mut Builder) -> Result<(), PlanError> {
-    use crate::settings::Value;
     let s = b.settings();
-    let is_on = |id| match s.get(id) {
-        None | Some(Value::Bool(false) | Value::Word(0)) => false,
-        Some(Value::Rows(rows)) => !rows.is_empty(),
-        Some(Value::List(list)) => !list.is_empty(),
-        Some(_) => true,
-    };
+    let is_on = |id| s.get(id).is_some_and(is_on);
     for (id, setting, exit) in REFUSED {
         if is_on(id) {
             return Err(b.error(setting, exit, "not supported yet"));
         }
     }
-    let not_there = s.iter().filter(|(id, _)| is_on(*id)).filter_map(|(id, _)| match row(*id) {
-        Row { name, acts: Acts::Skipped(reason), .. } => Some((*name, *reason)),
-        _ => None,
-    });
     let without_root = OF_A_ROOT.iter().filter(|_| !s.is_set(ids::ROOT_DIRECTORY));
     let without_root = without_root.filter(|(id, ..)| is_on(*id)).map(|&(_, name, reason)| (name, reason));
-    let skipped: Vec<_> = not_there.chain(without_root).collect();
+    let skipped: Vec<_> = not_acting(s).chain(without_root).collect();
     for (setting, reason) in skipped {
         b.skip(setting, reason);
     }

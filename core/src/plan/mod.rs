@@ -11,6 +11,7 @@ mod environment;
 mod exit;
 mod facts;
 mod ledger;
+pub(crate) use ledger::not_acting;
 mod limits;
 mod mount_settings;
 mod mounts;

@@ -116,7 +116,10 @@ fn number(context: &Context<'_>, file: &str, writer: &mut Writer) {
 
 /// What a unit that has no cgroup any more had used.
 fn used(context: &Context<'_>) -> Used {
-    context.facts.used(&context.unit.name)
+    match context.unit.cgroup {
+        Some(_) => Used::default(),
+        None => context.facts.used(&context.unit.name),
+    }
 }
 
 /// The most that was used, also once the cgroup is gone.
