@@ -95,12 +95,14 @@ impl Engine {
             self.unit_mut(id).dynamic_uid = output.dynamic_uid;
             self.dynamic_users.insert(id);
         }
-        if !output.weakened.is_empty() {
-            let unit = self.unit_mut(id);
-            for entry in &output.weakened {
-                if !unit.ledger.contains(entry) {
-                    unit.ledger.push(entry.clone());
-                }
+        self.note_in_ledger(id, &output.weakened);
+    }
+
+    /// Settings that are not in force, each with the reason, beside what was noted before.
+    pub(crate) fn note_in_ledger(&mut self, id: UnitId, entries: &[(Rc<str>, Rc<str>)]) {
+        for entry in entries {
+            if !self.unit(id).ledger.contains(entry) {
+                self.unit_mut(id).ledger.push(entry.clone());
             }
         }
     }

@@ -253,12 +253,9 @@ impl Engine {
         if matches!(self.unit(id).unit_type(), UnitType::Service | UnitType::Mount | UnitType::Swap) {
             return;
         }
-        let told: Vec<(Rc<str>, Rc<str>)> = crate::plan::not_acting(&self.unit(id).settings)
-            .map(|(name, reason)| (name.into(), reason.into()))
-            .collect();
-        if self.unit(id).ledger != told {
-            self.unit_mut(id).ledger = told;
-        }
+        let told = crate::plan::not_acting(&self.unit(id).settings);
+        let told: Vec<_> = told.map(|(name, reason)| (name.into(), reason.into())).collect();
+        self.note_in_ledger(id, &told);
     }
 
     /// `NAME.wants/` and its like; only what changed is touched.
