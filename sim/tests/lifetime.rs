@@ -120,3 +120,18 @@ fn a_reexecution_follows_links_too() {
     world.start("manager.target").expect("it is the new one");
     assert_eq!((world.state("old.target"), world.state("new.target")), ("active", "active"));
 }
+
+#[test]
+fn the_ledger_of_a_slice_outlives_a_reexecution() {
+    let mut world =
+        World::with(&[("a.slice", "[Unit]\nDefaultDependencies=no\n[Slice]\nStartupCPUWeight=50\n")]);
+    world.start("a.slice").expect("it starts");
+    let refused = ("CPUWeight".into(), "the kernel refused it".into());
+    let id = world.id("a.slice");
+    world.engine.unit_mut(id).ledger.push(refused);
+    world.reexec();
+    world.settle();
+    let names: Vec<&str> =
+        world.unit("a.slice").expect("it is up").ledger.iter().map(|entry| &*entry.0).collect();
+    assert_eq!(names, ["StartupCPUWeight", "CPUWeight"]);
+}
