@@ -208,4 +208,16 @@ pub const ALL: &[Scenario] = &[
             equal("the stopped one", &c.show("@@b.service", "ActiveState")?, "inactive")
         },
     ),
+    Scenario::new(
+        "jobs/units-that-are-not-there-are-neither-isolated-nor-held",
+        &[],
+        ("isolate @@-none.target", "start @@-none.target"),
+        |c| {
+            let said = c.fails("systemctl isolate @@-none.target")?;
+            check!(said.contains("Operation refused, unit may not be isolated."), "it said {said:?}");
+            let said = c.fails("systemctl freeze @@-none.service")?;
+            check!(said.contains(&c.text("Unit @@-none.service not found.")), "it said {said:?}");
+            Ok(())
+        },
+    ),
 ];

@@ -207,7 +207,7 @@ fn refused(error: &InstallError) -> Error {
         }
         InstallError::File(..) | InstallError::NoDirectory => "org.freedesktop.DBus.Error.FileNotFound",
     };
-    Error::new(name, format!("{error}."))
+    Error::new(name, error.to_string())
 }
 
 fn reply(call: &Message, write: impl FnOnce(&mut Writer)) -> Result<Message, Error> {

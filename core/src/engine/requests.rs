@@ -221,6 +221,9 @@ impl Engine {
     fn hold(&mut self, caller: &Caller, unit: &UnitName, hold: bool) -> Answer {
         let id = self.named(unit)?;
         if hold {
+            if self.unit(id).load == LoadState::NotFound {
+                return Err(refuse(FailureKind::NoSuchUnit, format!("Unit {unit} not found.")));
+            }
             self.add_ref(id, caller.connection);
             return Ok(Response::Done);
         }

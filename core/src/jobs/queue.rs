@@ -256,6 +256,8 @@ impl Engine {
             );
             return refuse(FailureKind::OnlyByDependency, text);
         }
+        // A unit that is not there may not be isolated either: that is what the reference says of it.
+        self.check_mode(id, kind, mode)?;
         check(self, kind, id)?;
         self.enqueue(id, kind, mode)
     }

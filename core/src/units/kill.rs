@@ -130,7 +130,7 @@ pub fn asked(e: &Engine, id: UnitId, ask: &Ask) -> Result<Step, Failure> {
         None => (ask.whom, false),
     };
     if !matches!(whom, "main" | "control" | "all" | "cgroup") {
-        return fail(FailureKind::InvalidArgs, format!("Invalid who argument: {}", ask.whom));
+        return fail(FailureKind::InvalidArgs, format!("Invalid whom argument: {}", ask.whom));
     }
     if !(0..=64).contains(&ask.signal) {
         return fail(FailureKind::InvalidArgs, "Signal number out of range.".to_owned());
