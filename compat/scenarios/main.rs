@@ -7,6 +7,7 @@ mod authority;
 mod descriptors;
 mod dropins;
 mod exec;
+mod filters;
 mod jobs;
 mod kill;
 mod mounts;
@@ -44,6 +45,7 @@ const TOPICS: &[&[Scenario]] = &[
     dropins::ALL,
     jobs::ALL,
     exec::ALL,
+    filters::ALL,
     rundirs::ALL,
     units::ALL,
     authority::ALL,

@@ -9,6 +9,7 @@ pub mod carry;
 pub mod conditions;
 pub mod directives;
 pub mod engine;
+pub mod filter;
 pub mod graph;
 pub mod install;
 pub mod jobs;

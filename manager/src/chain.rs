@@ -262,11 +262,15 @@ impl Shell {
                     fields: Vec::new(),
                 });
             }
+            ExecResult::Done(weakened) if weakened.is_empty() => {}
             ExecResult::Done(weakened) => {
-                for (setting, errno) in weakened {
+                let settings = weakened.into_iter().map(|(setting, errno)| {
                     let why = std::io::Error::from_raw_os_error(errno);
                     self.complain(7, &format!("{}: {setting}= is not enforced: {why}", exec.unit.as_str()));
-                }
+                    (Rc::from(setting), Rc::from(why.to_string()))
+                });
+                let settings = settings.collect();
+                self.pending.push_back(Event::Weakened { unit: exec.unit.clone(), settings });
             }
             ExecResult::Pending => {}
         }

@@ -111,7 +111,6 @@ impl Shell {
             manager_pid: std::process::id(),
             idle_fd: host.idle.as_ref().map(|(read, _)| read.as_raw_fd()),
             search_path: search_path(),
-            bounding_set: host.host.bounding_set().unwrap_or(u64::MAX),
             kernel: host.kernel,
             term: std::env::var("TERM").ok(),
             private_tmp: self.private_tmp(spec),
@@ -315,7 +314,10 @@ impl Facts for ShellFacts<'_> {
         let watchdog = |name: &str, default| host.watchdogs.get(name).copied().unwrap_or(default);
         ManagerFacts {
             version: format!("257 (runstead {})", env!("CARGO_PKG_VERSION")),
-            features: "+CGROUP +NOTIFY +DBUS +PAM -SECCOMP -SELINUX -APPARMOR".to_owned(),
+            features: format!(
+                "+CGROUP +NOTIFY +DBUS +PAM {}SECCOMP -SELINUX -APPARMOR",
+                if cfg!(target_arch = "x86_64") { '+' } else { '-' }
+            ),
             virtualization: identity.virtualization.clone(),
             architecture: identity.architecture.to_owned(),
             tainted: tainted(),

@@ -58,6 +58,7 @@ impl Marker {
             Event::PathTriggered { .. } | Event::PathChecked { .. } => ("Path", String::new()),
             Event::Automount(_) => ("Automount", String::new()),
             Event::StartTarget { .. } => ("StartTarget", String::new()),
+            Event::Weakened { unit, .. } => ("Weakened", unit.to_string()),
             Event::TimeZone { .. } => ("TimeZone", String::new()),
             Event::Conditions { .. } => ("Conditions", String::new()),
             _ => ("other", String::new()),

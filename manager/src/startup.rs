@@ -228,7 +228,13 @@ fn host_state(
         spawner: Spawner::default(),
         users,
         own_user: own,
-        kernel: Kernel { tmpfs_noswap: host.kernel_is_at_least(6, 4), ..Kernel::default() },
+        kernel: Kernel {
+            tmpfs_noswap: host.kernel_is_at_least(6, 4),
+            denies_write_execute: host.kernel_is_at_least(6, 3),
+            filters: runstead_os::spawn::can_filter(),
+            admin: runstead_os::spawn::is_admin(),
+            ..Kernel::default()
+        },
         idle: None,
         host,
     };

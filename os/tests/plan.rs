@@ -78,14 +78,14 @@ impl World {
         self
     }
 
-    fn run(self, script: &str) -> String {
+    fn run(&self, script: &str) -> String {
         let (output, status, result) = self.outcome(script);
         assert_eq!(result, ExecResult::Done(vec![]), "{output}");
         assert_eq!(status, 0, "{output}");
         output
     }
 
-    fn outcome(self, script: &str) -> (String, i32, ExecResult) {
+    fn outcome(&self, script: &str) -> (String, i32, ExecResult) {
         let argv: Rc<[Rc<str>]> = ["sh", "-c", script].map(Rc::from).into_iter().collect();
         let command = Command {
             path: "/bin/sh".into(),
@@ -293,5 +293,69 @@ fn networks_are_private() {
     assert_eq!(
         world.run("tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '; ls /sys/class/net"),
         "lo\nlo\n"
+    );
+}
+
+/// What an unprivileged user's `/proc/self/status` says of filters, privileges and capabilities.
+const STATUS: &str =
+    "awk '/^(NoNewPrivs|Seccomp|CapEff|CapPrm|CapInh):/ {print $2}' /proc/self/status | tr '\\n' ' '";
+
+fn filter(deny: bool, items: &[&str]) -> Value {
+    Value::Filter { deny, items: items.iter().map(|item| Rc::from(*item)).collect() }
+}
+
+#[test]
+fn filters_are_there_for_users_who_may_still_gain_privileges() {
+    if !is_root() {
+        return;
+    }
+    let mut world = World::new()
+        .user("someone", 61000)
+        .with(ids::SYSTEM_CALL_FILTER, filter(false, &["@system-service"]));
+    let none = "0000000000000000";
+    assert_eq!(world.run(STATUS), format!("{none} {none} {none} 0 2 "));
+    // Who may not install one otherwise gives up gaining privileges.
+    world.facts.kernel.admin = false;
+    assert_eq!(world.run(STATUS), format!("{none} {none} {none} 1 2 "));
+}
+
+#[test]
+fn a_filter_may_forbid_what_its_installation_needs() {
+    if !is_root() {
+        return;
+    }
+    let forbidden = ["~getpid", "~prctl", "~capset", "~capget", "~seccomp", "~setresuid", "~dup3"];
+    let world = World::new()
+        .user("someone", 61000)
+        .with(ids::SYSTEM_CALL_FILTER, filter(true, &forbidden))
+        .with(ids::SYSTEM_CALL_ERROR_NUMBER, Value::Int(117))
+        .with(ids::CAPABILITY_BOUNDING_SET, Value::Bits(1))
+        .with(ids::SECURE_BITS, Value::Bits(1 << 2));
+    let (out, status, result) = world.outcome("echo still here");
+    assert!(matches!(&result, ExecResult::Done(weakened) if weakened.is_empty()), "{result:?}");
+    assert_eq!((out.as_str(), status), ("still here\n", 0));
+}
+
+#[test]
+fn what_is_filtered_fails_or_kills() {
+    if !is_root() {
+        return;
+    }
+    let world = World::new()
+        .with(ids::SYSTEM_CALL_FILTER, filter(true, &["~mkdir:ENOANO", "~rmdir:kill"]))
+        .with(ids::RESTRICT_SUIDSGID, Value::Bool(true))
+        .with(ids::RESTRICT_NAMESPACES, Value::Bits(0))
+        .with(ids::MEMORY_DENY_WRITE_EXECUTE, Value::Bool(true));
+    let dir = world.dir.display();
+    let out = world.run(&format!(
+        "mkdir {dir}/x 2>&1 | grep -o 'No anode'; touch {dir}/f; chmod 4755 {dir}/f 2>&1 | grep -o 'Operation not permitted'; \
+         chmod 755 {dir}/f && stat -c %a {dir}/f; unshare -n true 2>&1 | grep -o 'Operation not permitted'; \
+         (rmdir {dir}/none) 2>/dev/null; echo $?"
+    ));
+    let refused = "Operation not permitted";
+    assert_eq!(
+        out,
+        format!("No anode\n{refused}\n755\n{refused}\nBad system call\n159\n"),
+        "the last by SIGSYS"
     );
 }

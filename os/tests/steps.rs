@@ -1,7 +1,8 @@
 //! Steps of a spawn plan that `plan.rs` does not reach by settings, each once against the kernel.
 mod lean;
 
-use runstead_core::plan::{ExitStatus, OnError, Op, Plan, Slot, Step, Text};
+use runstead_core::filter::Instruction;
+use runstead_core::plan::{ExitStatus, Filter, OnError, Op, Plan, Slot, Step, Text};
 use runstead_os::spawn::{Child, ExecResult, How, Options, Spawner};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::fs;
@@ -217,6 +218,52 @@ fn a_weakened_step_is_reported_and_the_next_runs() {
     plan.steps[1].setting = "Hardening";
     let child = lean::spawner().spawn(&plan, Options::default()).unwrap();
     assert_eq!(finish(&child), (4, ExecResult::Done(vec![("Hardening", 2)])));
+}
+
+/// Allows everything but these calls, which fail with `EUCLEAN`.
+fn all_but(numbers: &[u32]) -> Op {
+    let instruction = |code, jt, jf, k| Instruction { code, jt, jf, k };
+    let mut program = vec![instruction(0x20, 0, 0, 0)];
+    for number in numbers {
+        program.push(instruction(0x15, 0, 1, *number));
+        program.push(instruction(0x06, 0, 0, 0x0005_0000 | 117));
+    }
+    program.push(instruction(0x06, 0, 0, 0x7fff_0000));
+    Op::Filter(Filter { program, settings: vec!["A"] })
+}
+
+const NO_NEW_PRIVILEGES: Op = Op::Prctl([38, 1, 0, 0, 0]);
+const GETPID: u32 = 39;
+const EXIT: u32 = 60;
+const EXIT_GROUP: u32 = 231;
+
+#[test]
+fn a_filter_counts_from_execve_on() {
+    // What the environment says of the process is asked behind the filter's place in the plan.
+    let ops = vec![NO_NEW_PRIVILEGES, all_but(&[GETPID])];
+    let out =
+        run("filter", ops, "test -d /proc/$OWN && echo $OWN | wc -w", vec![Text::slot("OWN=", Slot::Pid)]);
+    assert_eq!(out, "1\n");
+}
+
+#[test]
+fn a_child_that_may_not_exit_ends_all_the_same() {
+    let mut plan = plan("/dev/null", vec![NO_NEW_PRIVILEGES, all_but(&[EXIT, EXIT_GROUP])], "true", vec![]);
+    let Some(Step { op: Op::Exec { paths, .. }, .. }) = plan.steps.last_mut() else { panic!("no command") };
+    *paths = vec!["/nonexistent".into()];
+    let child = lean::spawner().spawn(&plan, Options::default()).unwrap();
+    let (status, result) = finish(&child);
+    assert!(matches!(result, ExecResult::Failed(failed) if failed.errno == 2));
+    assert_eq!(status, -1, "it exited");
+}
+
+#[test]
+fn a_filter_that_is_refused_weakens_all_its_settings() {
+    let filter = Op::Filter(Filter { program: Vec::new(), settings: vec!["A", "B"] });
+    let mut plan = plan("/dev/null", vec![filter], "exit 4", vec![]);
+    (plan.steps[1].on_error, plan.steps[1].setting) = (OnError::Weaken, "A");
+    let child = lean::spawner().spawn(&plan, Options::default()).unwrap();
+    assert_eq!(finish(&child), (4, ExecResult::Done(vec![("A", 22), ("B", 22)])));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! How long units stay: in memory for those who look at them, and running when they fail again and again.
 use runstead_core::engine::effect::Request;
+use runstead_core::engine::event::Event;
 use runstead_core::graph::Dependency;
 use runstead_sim::World;
 use runstead_sim::world::name;
@@ -126,9 +127,9 @@ fn the_ledger_of_a_slice_outlives_a_reexecution() {
     let mut world =
         World::with(&[("a.slice", "[Unit]\nDefaultDependencies=no\n[Slice]\nStartupCPUWeight=50\n")]);
     world.start("a.slice").expect("it starts");
-    let refused = ("CPUWeight".into(), "the kernel refused it".into());
-    let id = world.id("a.slice");
-    world.engine.unit_mut(id).ledger.push(refused);
+    let refused = vec![("CPUWeight".into(), "the kernel refused it".into())];
+    world.happen(Event::Weakened { unit: name("a.slice"), settings: refused });
+    world.settle();
     world.reexec();
     world.settle();
     let names: Vec<&str> =

@@ -70,8 +70,6 @@ pub mod reason {
     pub const LOG_FORM: &str = "log lines have one form";
     /// No limit of reloads yet.
     pub const RELOAD_LIMIT: &str = "reloads are not limited yet";
-    /// No system call filters yet.
-    pub const SECCOMP: &str = "system call filters are not installed yet";
     /// No user namespaces for services yet.
     pub const USERNS: &str = "user namespaces are not made yet";
     /// No AppArmor yet.

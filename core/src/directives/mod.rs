@@ -127,7 +127,7 @@ const NOT_IN_SECCOMP: [&str; 5] = ["file_getattr", "file_setattr", "fstatat", "l
 pub fn system_calls(settings: &Settings, id: DirectiveId) -> BTreeMap<&'static str, Option<Rc<str>>> {
     let mut calls = BTreeMap::new();
     let Some((deny, items)) = settings.filter(id) else { return calls };
-    if !deny {
+    if !deny && id == ids::SYSTEM_CALL_FILTER {
         calls.extend(syscalls::resolve("@default").into_iter().map(|name| (name, None)));
     }
     for item in items {

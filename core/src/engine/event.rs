@@ -27,6 +27,13 @@ pub enum Event {
         /// What it achieved, or where it failed.
         result: Result<ChainOutput, ChainError>,
     },
+    /// A process runs, and its set-up could not put hardening into force.
+    Weakened {
+        /// Whose process.
+        unit: UnitName,
+        /// For the ledger: setting and reason.
+        settings: Vec<(Rc<str>, Rc<str>)>,
+    },
     /// A child of ours, or a process whose reaper we are, ended.
     ProcessExited {
         /// Its id; not reused before this event is handled.

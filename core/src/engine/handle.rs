@@ -42,6 +42,11 @@ impl Engine {
             Event::Accepted(connection) => self.accepted(&connection),
             Event::Tick => self.tick(),
             Event::ClockChanged => self.clock_changed(),
+            Event::Weakened { unit, settings } => {
+                if let Some(id) = self.find(&unit) {
+                    self.note_in_ledger(id, &settings);
+                }
+            }
             Event::TimeZone { name: None, file } => self.local_zone_changed(file.as_deref()),
             Event::TimeZone { name: Some(name), file } => self.zone_read(name, file.as_deref()),
             Event::MountTable(table) => mount::mount_table_changed(self, table),

@@ -1,4 +1,5 @@
 //! What the parts of the compiler share: the plan under construction.
+use super::filters::Wanted;
 use super::{ExitStatus, OnError, Op, Plan, PlanError, Reg, Scope, SpawnFacts, Step, UserFacts};
 use crate::directives::ids;
 use crate::engine::effect::{FdId, SpawnSpec};
@@ -9,6 +10,8 @@ pub(super) struct Builder<'a> {
     pub(super) spec: &'a SpawnSpec,
     pub(super) facts: &'a SpawnFacts,
     pub(super) plan: Plan,
+    /// The system call filter that is going to be installed.
+    pub(super) filter: Option<Wanted>,
     registers: u16,
 }
 
@@ -18,7 +21,10 @@ impl<'a> Builder<'a> {
             let below = spec.subgroup.as_deref().map(|name| format!("/{}", name.trim_start_matches('/')));
             format!("{}{unit}{}", root.trim_end_matches('/'), below.unwrap_or_default())
         });
-        Builder { spec, facts, plan: Plan { cgroup, ..Plan::default() }, registers: 0 }
+        let plan = Plan { cgroup, ..Plan::default() };
+        let mut builder = Builder { spec, facts, plan, filter: None, registers: 0 };
+        builder.filter = super::filters::wanted(&builder);
+        builder
     }
 
     pub(super) fn settings(&self) -> &'a Settings {

@@ -1,7 +1,7 @@
 //! The order in which a child is set up.
 use super::builder::Builder;
 use super::{
-    ExitStatus, Op, Plan, PlanError, SpawnFacts, directories, environment, limits, namespace, stdio,
+    ExitStatus, Op, Plan, PlanError, SpawnFacts, directories, environment, filters, limits, namespace, stdio,
 };
 use super::{credentials, privileges};
 use crate::directives::ids;
@@ -67,6 +67,7 @@ pub fn compile(spec: &SpawnSpec, facts: &SpawnFacts) -> Result<Plan, PlanError> 
         }
     }
     privileges::lock_down(&mut b);
+    filters::install(&mut b);
     b.fail(argv, "exec", ExitStatus::Exec);
     Ok(b.plan)
 }

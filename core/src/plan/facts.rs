@@ -75,11 +75,25 @@ pub struct Kernel {
     pub setuid: bool,
     /// tmpfs can be kept from being swapped out (`noswap`), since 6.4.
     pub tmpfs_noswap: bool,
+    /// Memory that is written and then executed can be denied by prctl(2) (`PR_SET_MDWE`), since 6.3.
+    pub denies_write_execute: bool,
+    /// System calls can be filtered (seccomp(2)).
+    pub filters: bool,
+    /// The manager has `CAP_SYS_ADMIN`.
+    pub admin: bool,
 }
 
 impl Default for Kernel {
     fn default() -> Self {
-        Kernel { mount_namespaces: true, mount_setattr: true, setuid: true, tmpfs_noswap: true }
+        Kernel {
+            mount_namespaces: true,
+            mount_setattr: true,
+            setuid: true,
+            tmpfs_noswap: true,
+            denies_write_execute: true,
+            filters: true,
+            admin: true,
+        }
     }
 }
 
@@ -124,8 +138,6 @@ pub struct SpawnFacts {
     pub credentials_placed: bool,
     /// Path suffix of the private temporary directories: `systemd-private-BOOTID-UNIT-RANDOM`.
     pub private_tmp: Option<String>,
-    /// Capabilities in the manager's bounding set.
-    pub bounding_set: u64,
     /// What may be used.
     pub kernel: Kernel,
     /// `TERM` of the console, for terminals.

@@ -26,7 +26,7 @@ const REFUSED: [(DirectiveId, &str, ExitStatus); 12] = [
     (ids::USB_FUNCTION_STRINGS, "USBFunctionStrings", ExitStatus::Fds),
 ];
 
-fn is_on(value: &Value) -> bool {
+pub(super) fn is_on(value: &Value) -> bool {
     match value {
         Value::Bool(false) | Value::Word(0) => false,
         Value::Rows(rows) => !rows.is_empty(),

@@ -9,6 +9,7 @@ const SCHED_OTHER: i64 = 0;
 const SCHED_FIFO: i64 = 1;
 const SCHED_RR: i64 = 2;
 const IOPRIO_CLASS_SHIFT: u32 = 13;
+const RLIMIT_RTPRIO: u32 = 14;
 const PR_SET_TIMERSLACK: u64 = 29;
 const PR_SET_MEMORY_MERGE: u64 = 67;
 
@@ -121,7 +122,7 @@ const LIMITS: [(DirectiveId, u32, &str); 16] = [
     (ids::LIMIT_SIGPENDING, 11, "LimitSIGPENDING"),
     (ids::LIMIT_MSGQUEUE, 12, "LimitMSGQUEUE"),
     (ids::LIMIT_NICE, 13, "LimitNICE"),
-    (ids::LIMIT_RTPRIO, 14, "LimitRTPRIO"),
+    (ids::LIMIT_RTPRIO, RLIMIT_RTPRIO, "LimitRTPRIO"),
     (ids::LIMIT_RTTIME, 15, "LimitRTTIME"),
 ];
 
@@ -131,5 +132,10 @@ pub(super) fn resources(b: &mut Builder) {
         if let Some((soft, hard)) = b.settings().rlimit(id) {
             b.fail(Op::Rlimit { resource, soft, hard }, setting, ExitStatus::Limits);
         }
+    }
+    // sched_setattr(2) has its policy in memory, where a filter does not see it.
+    if b.sandboxed() && b.settings().bool(ids::RESTRICT_REALTIME) {
+        let op = Op::Rlimit { resource: RLIMIT_RTPRIO, soft: 0, hard: 0 };
+        b.fail(op, "RestrictRealtime", ExitStatus::Limits);
     }
 }

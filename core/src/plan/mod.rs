@@ -10,6 +10,7 @@ mod directories;
 mod environment;
 mod exit;
 mod facts;
+mod filters;
 mod ledger;
 pub(crate) use ledger::not_acting;
 mod limits;
@@ -26,6 +27,7 @@ pub(crate) use stdio::is_tty;
 
 pub use exit::ExitStatus;
 pub use facts::{Credential, Kernel, Prefixes, Scope, SpawnFacts, UserFacts, private_tmp_suffix};
+pub use filters::Filter;
 pub use op::{Fd, OnError, Op, Reg, Slot, Step, Text};
 
 /// A child's life until execve(2).

@@ -1,5 +1,6 @@
 //! The steps a spawned child takes, with every string and number prepared.
 use super::exit::ExitStatus;
+use super::filters::Filter;
 use std::fmt;
 
 /// Only the child knows these; a [`Text`] has room for them.
@@ -512,6 +513,8 @@ pub enum Op {
         /// `O_NONBLOCK` set or cleared on the first so many (`NonBlocking=`).
         nonblock: Option<(usize, bool)>,
     },
+    /// seccomp(2): what the process and all that it starts may call. What the command needs besides execve(2) is done before.
+    Filter(Filter),
     /// execve(2) of the first path that is there; the errors of a path search are those of execvp(3).
     Exec {
         /// To try, in order.

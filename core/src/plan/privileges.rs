@@ -3,11 +3,13 @@ use super::builder::Builder;
 use super::{ExitStatus, Op};
 use crate::directives::ids;
 
+const PR_SET_KEEPCAPS: u64 = 8;
 const PR_SET_SECUREBITS: u64 = 28;
 const PR_SET_NO_NEW_PRIVS: u64 = 38;
 /// `SECBIT_KEEP_CAPS`: capabilities survive setuid until execve.
 const SECBIT_KEEP_CAPS: u64 = 1 << 4;
 /// `PR_GET_SECUREBITS` is not asked: children of the manager start without any.
+const CAP_SETPCAP: u64 = 1 << 8;
 const CAP_SYS_MODULE: u64 = 1 << 16;
 const CAP_SYS_RAWIO: u64 = 1 << 17;
 const CAP_SYS_TIME: u64 = 1 << 25;
@@ -124,8 +126,16 @@ pub(super) fn user(b: &mut Builder) {
     if !b.facts.kernel.setuid && user.uid == b.facts.own_user.uid {
         return;
     }
-    b.fail(Op::SetUid(user.uid), "User", ExitStatus::User);
     let ambient = b.settings().bits(ids::AMBIENT_CAPABILITIES);
+    let kept = if user.uid == 0 { 0 } else { kept_until_exec(b) };
+    // With ambient capabilities the secure bits say so already.
+    if kept != 0 && ambient == 0 {
+        b.weaken(Op::Prctl([PR_SET_KEEPCAPS, 1, 0, 0, 0]), super::filters::setting(b));
+    }
+    b.fail(Op::SetUid(user.uid), "User", ExitStatus::User);
+    if kept != 0 {
+        b.weaken(Op::Capabilities { inheritable: ambient, keep: kept | ambient }, super::filters::setting(b));
+    }
     if ambient != 0 {
         b.fail(Op::Ambient(ambient), "AmbientCapabilities", ExitStatus::Capabilities);
     }
@@ -139,6 +149,8 @@ pub(super) fn lock_down(b: &mut Builder) {
     let s = b.settings();
     let keep = bounding_set(b);
     if keep != u64::MAX && b.user().is_none() {
+        // What is kept beyond the bounding set ends with execve(2).
+        let keep = keep | kept_until_exec(b);
         let inheritable = s.bits(ids::AMBIENT_CAPABILITIES);
         b.weaken(Op::Capabilities { inheritable, keep }, "CapabilityBoundingSet");
     }
@@ -152,30 +164,15 @@ pub(super) fn lock_down(b: &mut Builder) {
     }
 }
 
-/// Set, or implied by `DynamicUser=`, and by what is enforced with seccomp in processes without `CAP_SYS_ADMIN`.
-fn no_new_privileges(b: &Builder) -> bool {
-    let s = b.settings();
-    let unprivileged = b.user().is_some_and(|user| user.uid != 0) || !b.is_system();
-    let seccomp = [
-        ids::PRIVATE_DEVICES,
-        ids::PROTECT_KERNEL_TUNABLES,
-        ids::PROTECT_KERNEL_MODULES,
-        ids::PROTECT_KERNEL_LOGS,
-        ids::PROTECT_CLOCK,
-        ids::MEMORY_DENY_WRITE_EXECUTE,
-        ids::RESTRICT_REALTIME,
-        ids::RESTRICT_SUIDSGID,
-        ids::PROTECT_HOSTNAME,
-        ids::LOCK_PERSONALITY,
-    ];
-    let lists = [
-        ids::SYSTEM_CALL_FILTER,
-        ids::SYSTEM_CALL_ARCHITECTURES,
-        ids::RESTRICT_ADDRESS_FAMILIES,
-        ids::RESTRICT_NAMESPACES,
-    ];
-    s.bool(ids::NO_NEW_PRIVILEGES)
+/// Set, or implied by `DynamicUser=`, and by system call filters where the manager may not install them otherwise.
+pub(super) fn no_new_privileges(b: &Builder) -> bool {
+    b.settings().bool(ids::NO_NEW_PRIVILEGES)
         || b.dynamic_user()
-        || unprivileged
-            && (seccomp.into_iter().any(|id| s.bool(id)) || lists.into_iter().any(|id| s.is_set(id)))
+        || super::filters::implies_no_new_privileges(b)
+}
+
+/// Capabilities that steps behind the change of user need, and that execve(2) takes away again.
+fn kept_until_exec(b: &Builder) -> u64 {
+    let secure = if b.settings().bits(ids::SECURE_BITS) != 0 { CAP_SETPCAP } else { 0 };
+    super::filters::capability(b) | secure
 }

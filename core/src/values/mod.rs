@@ -15,6 +15,7 @@ pub mod device;
 pub mod environment;
 pub mod errno;
 pub mod exitstatus;
+pub mod families;
 pub mod id128;
 pub mod mode;
 pub mod percent;

@@ -4,6 +4,9 @@ use super::syscall_groups::GROUPS;
 use super::{ValueError, WHITESPACE, errno};
 use std::collections::BTreeSet;
 
+/// `kill` as a number of `SystemCallErrorNumber=`.
+pub const KILL: i64 = 0x7fff_fffe;
+
 /// What a filtered call gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {

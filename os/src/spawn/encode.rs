@@ -3,7 +3,7 @@ use super::assemble::{Arg, Assembler, CWD, JOIN, TEMP, TEMP2, signed};
 use super::fds::FdLayout;
 use super::{encode_mount, encode_stdio};
 use crate::sys::program::{Image, Instruction, Policy, special};
-use runstead_core::plan::{ExitStatus, OnError, Op, Plan, Slot, Step, Text};
+use runstead_core::plan::{ExitStatus, Filter, OnError, Op, Plan, Slot, Step, Text};
 
 use Arg::{N, R};
 
@@ -31,14 +31,29 @@ pub(super) fn encode(plan: &Plan, layout: &FdLayout, unshare_files: bool, ignore
     let join = asm.code.len();
     asm.add(special::CLEAR, &[R(JOIN)]);
     asm.finish();
-    let mut signals = None;
+    let (mut signals, mut filter): (_, Option<(u16, &Step, &Filter)>) = (None, None);
     for (number, step) in plan.steps.iter().enumerate() {
-        asm.begin(u16::try_from(number).ok()?, step.on_error);
-        if let Op::ResetSignals { ignore_sigpipe } = step.op {
-            signals = Some(asm.code.len());
-            asm.add(special::RESET_SIGNALS, &[N(u64::from(ignore_sigpipe)), N(ignored)]);
-        } else {
-            encode_op(&mut asm, &step.op, plan, layout);
+        let number = u16::try_from(number).ok()?;
+        asm.begin(number, step.on_error);
+        match &step.op {
+            Op::ResetSignals { ignore_sigpipe } => {
+                signals = Some(asm.code.len());
+                asm.add(special::RESET_SIGNALS, &[N(u64::from(*ignore_sigpipe)), N(ignored)]);
+            }
+            Op::Exec { paths, argv, envp } => {
+                let arrays = prepare_exec(&mut asm, paths, argv, envp);
+                asm.finish();
+                // A filter comes behind everything that makes calls of its own.
+                if let Some((number, step, filter)) = filter {
+                    asm.begin(number, step.on_error);
+                    install_filter(&mut asm, filter);
+                    asm.finish();
+                }
+                asm.begin(number, step.on_error);
+                exec(&mut asm, paths, arrays);
+            }
+            Op::Filter(program) => filter = Some((number, step, program)),
+            op => encode_op(&mut asm, op, plan, layout),
         }
         asm.finish();
     }
@@ -77,7 +92,8 @@ pub(super) fn append_command(image: Image, paths: &[String], argv: &[Text]) -> I
     (asm.code, asm.data) = (image.code, image.data);
     asm.begin(PROLOGUE, OnError::Fail(ExitStatus::Exec));
     let first = asm.code.len();
-    exec(&mut asm, paths, argv, &[]);
+    let arrays = prepare_exec(&mut asm, paths, argv, &[]);
+    exec(&mut asm, paths, arrays);
     if let Some(exec) = asm.code.last_mut() {
         exec.args[4] = 1;
     }
@@ -136,7 +152,8 @@ fn encode_op(asm: &mut Assembler, op: &Op, plan: &Plan, layout: &FdLayout) {
             asm.call(libc::SYS_chdir, &[path]);
         }
         Op::PlaceFds { fds, nonblock } => layout.place(asm, fds, *nonblock),
-        Op::Exec { paths, argv, envp } => exec(asm, paths, argv, envp),
+        // The command of a session comes without a journal's entry, which is what would make calls behind this.
+        Op::Filter(filter) => install_filter(asm, filter),
         _ => asm.overflow = true,
     }
 }
@@ -231,7 +248,29 @@ fn words(offsets: &[u64]) -> Vec<u8> {
     offsets.iter().flat_map(|offset| offset.to_ne_bytes()).collect()
 }
 
-fn exec(asm: &mut Assembler, paths: &[String], argv: &[Text], envp: &[Text]) {
+/// seccomp(2) with a `struct sock_fprog`: the number of instructions, padding, where they are.
+fn install_filter(asm: &mut Assembler, filter: &Filter) {
+    const SECCOMP_SET_MODE_FILTER: u64 = 1;
+    let bytes = filter.program.iter().flat_map(|i| {
+        let word = u64::from(i.code) | u64::from(i.jt) << 16 | u64::from(i.jf) << 24 | u64::from(i.k) << 32;
+        word.to_le_bytes()
+    });
+    let program = match asm.aligned(&bytes.collect::<Vec<u8>>()) {
+        Arg::D(at) => at,
+        _ => 0,
+    };
+    let Ok(length) = u16::try_from(filter.program.len()) else {
+        asm.overflow = true;
+        return;
+    };
+    let head = asm.aligned(&words(&[u64::from(length)]));
+    let pointer = asm.bytes(&program.to_ne_bytes());
+    asm.add(special::RELOCATE, &[pointer, N(1)]);
+    asm.call(libc::SYS_seccomp, &[N(SECCOMP_SET_MODE_FILTER), N(0), head]);
+}
+
+/// Words and environment where execve(2) will find them: the arrays of paths, words, and variables.
+fn prepare_exec(asm: &mut Assembler, paths: &[String], argv: &[Text], envp: &[Text]) -> [Arg; 3] {
     let mut fills = Vec::new();
     let mut table = |asm: &mut Assembler, texts: &[&Text]| {
         let mut offsets = Vec::with_capacity(texts.len());
@@ -256,14 +295,13 @@ fn exec(asm: &mut Assembler, paths: &[String], argv: &[Text], envp: &[Text]) {
             _ => 0,
         })
         .collect();
-    let mut arrays = Vec::new();
-    for offsets in [&names, &argv, &env] {
+    let arrays = [&names, &argv, &env].map(|offsets| {
         let array = asm.aligned(&words(offsets));
         asm.bytes(&[0; 8]);
         asm.add(special::RELOCATE, &[array, N(offsets.len() as u64)]);
-        arrays.push(array);
-    }
-    let Arg::D(env_at) = arrays[2] else { return };
+        array
+    });
+    let Arg::D(env_at) = arrays[2] else { return arrays };
     for ((at, behind, slot), index) in fills {
         match slot {
             Slot::Pid => asm.add(special::FILL_PID, &[Arg::D(at), N(behind)]),
@@ -272,7 +310,11 @@ fn exec(asm: &mut Assembler, paths: &[String], argv: &[Text], envp: &[Text]) {
             }
         };
     }
-    asm.add(special::EXEC, &[arrays[0], N(paths.len() as u64), arrays[1], arrays[2]]);
+    arrays
+}
+
+fn exec(asm: &mut Assembler, paths: &[String], [names, argv, envp]: [Arg; 3]) {
+    asm.add(special::EXEC, &[names, N(paths.len() as u64), argv, envp]);
 }
 
 /// Put a register's descriptor on `target`, without close-on-exec. It may have got a number below 3 itself, when the

@@ -30,8 +30,12 @@ pub extern "C" fn run(address: usize) -> ! {
 
 fn exit(status: i32) -> ! {
     loop {
-        // SAFETY: no pointers.
-        unsafe { syscall(libc::SYS_exit_group as usize, [status as usize, 0, 0, 0, 0, 0]) };
+        for way in [libc::SYS_exit_group, libc::SYS_exit] {
+            // SAFETY: no pointers.
+            unsafe { syscall(way as usize, [status as usize, 0, 0, 0, 0, 0]) };
+        }
+        // A filter refuses both (`SystemCallFilter=`): the processor does not ask it.
+        super::raw::trap();
     }
 }
 
@@ -348,7 +352,9 @@ fn capabilities(inheritable: u64, keep: u64) -> isize {
     }
     let [low, high] = [keep as u32, (keep >> 32) as u32];
     let inherit = [inheritable as u32, (inheritable >> 32) as u32];
-    sets = [sets[0] & low, sets[1] & low, inherit[0], sets[3] & high, sets[4] & high, inherit[1]];
+    // What is permitted takes effect: a change of user leaves it permitted only (`PR_SET_KEEPCAPS`).
+    let permitted = [sets[1] & low, sets[4] & high];
+    sets = [permitted[0], permitted[0], inherit[0], permitted[1], permitted[1], inherit[1]];
     call(libc::SYS_capset, [(&raw const header) as usize, (&raw const sets) as usize, 0, 0, 0, 0])
 }
 

@@ -38,6 +38,15 @@ pub fn refuse_calls(numbers: &[libc::c_long], errno: i32) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Whether the kernel has filters that can kill a process, and nothing keeps us from asking (seccomp(2)).
+pub fn can_filter() -> bool {
+    let action = libc::SECCOMP_RET_KILL_PROCESS;
+    // SAFETY: the kernel reads the word that the pointer leads to, during the call.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) };
+    answer == 0
+}
+
 /// The number of a call that makes namespaces, mounts or processes, by its name.
 pub fn number_of(name: &str) -> Option<libc::c_long> {
     Some(match name {

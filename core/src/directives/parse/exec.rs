@@ -239,7 +239,7 @@ fn system_calls(context: &mut Context<'_, '_>, text: &str) -> Result<Outcome, Pr
         None => (assignment.invert, Vec::new()),
     };
     for item in assignment.items {
-        if !deny && item.action.is_some() {
+        if !assignment.invert && item.action.is_some() {
             context
                 .complain(Problem::Ignored(format!("{}: calls that are allowed take no error", item.name)));
             continue;
@@ -288,14 +288,15 @@ fn filter(context: &mut Context<'_, '_>, text: &str) -> Result<Outcome, Problem>
     };
     for word in words(list)? {
         let word = context.expand(&word)?;
-        let good = !families
-            || word.strip_prefix("AF_").is_some_and(|rest| {
-                !rest.is_empty()
-                    && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-            });
-        if !good {
-            context.complain(Problem::Ignored(format!("{word:?} is no address family")));
-        } else if deny == invert {
+        let word = match crate::values::families::canonical(&word) {
+            _ if !families => word,
+            Some(name) => name.to_owned(),
+            None => {
+                context.complain(Problem::Ignored(format!("{word:?} is no address family")));
+                continue;
+            }
+        };
+        if deny == invert {
             all.insert(word.into());
         } else {
             all.remove(&*word);

@@ -44,8 +44,11 @@ pub(super) fn parse(context: &Context<'_, '_>, text: &str) -> Result<Outcome, Pr
         },
         Kind::Signal => int(i64::from(signal::parse(text)?)),
         Kind::Errno if text.is_empty() => Ok(Outcome::Reset),
-        Kind::Errno if text == "kill" => int(i64::from(i32::MAX)),
-        Kind::Errno => int(i64::from(errno::parse(text)?)),
+        Kind::Errno if text == "kill" => int(crate::values::syscalls::KILL),
+        Kind::Errno => match errno::parse(text)? {
+            0 => ignored("no error: what is forbidden would seem to be done"),
+            number => int(i64::from(number)),
+        },
         Kind::Limit => limit(context, text),
         Kind::CpuSet => cpu_set(context, text),
         Kind::CoredumpFilter => coredump_filter(context, text),
