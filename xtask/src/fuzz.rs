@@ -1,5 +1,6 @@
-//! `cargo xtask fuzz [TARGET...] --for 1h [--jobs N]`: builds the targets of `fuzz/` with a stable compiler, runs each for so
-//! long, and keeps what it found: a small corpus in `fuzz/corpus/TARGET`, and sums in `fuzz/corpus/LEDGER`.
+//! `cargo xtask fuzz [TARGET...] --for 1h|--until 1h [--jobs N]`: builds the targets of `fuzz/` with a stable compiler, runs
+//! each for so long, or until it had so much processor time over all sessions, and keeps what it found: a small corpus in
+//! `fuzz/corpus/TARGET`, and sums in `fuzz/corpus/LEDGER`.
 
 use crate::ledger::{Entry, Ledger};
 use std::collections::VecDeque;
@@ -15,39 +16,68 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
     -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cdebug-assertions -Coverflow-checks -Ccodegen-units=1";
 /// Seconds after which what was found is kept and another target has its turn.
 const SLICE: u64 = 300;
+/// A turn is at least so long: what is left of a bound in processor time may be a moment.
+const SHORTEST: u64 = 10;
 /// Bounds of one target's kept corpus.
 const MOST_FILES: usize = 500;
 const MOST_BYTES: u64 = 300 << 10;
 /// Longest input that is tried, and that is kept.
 const LONGEST: &str = "-max_len=4096";
 const LONGEST_KEPT: &str = "-max_len=1024";
+/// The sums, below the top.
+const LEDGER: &str = "fuzz/corpus/LEDGER";
 /// Inputs that once failed are kept whatever they cover.
 const FINDING: &str = "finding-";
+
+/// How long each target runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bound {
+    /// Seconds of time, from now.
+    For(u64),
+    /// Seconds of processor time, with what the ledger has.
+    Until(u64),
+}
+
+impl Bound {
+    /// Seconds that a target still needs which had `spent` of processor time.
+    fn left(self, spent: u64) -> u64 {
+        match self {
+            Bound::For(seconds) => seconds,
+            Bound::Until(seconds) => seconds.saturating_sub(spent),
+        }
+    }
+
+    /// Seconds that are left of `left` after a turn of `turn` that used the processor for `used`.
+    fn after(self, left: u64, turn: u64, used: u64) -> u64 {
+        left.saturating_sub(if matches!(self, Bound::For(_)) { turn } else { used })
+    }
+}
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Wish {
     targets: Vec<String>,
-    seconds: u64,
+    bound: Bound,
     jobs: usize,
 }
 
 impl Wish {
     /// From the words behind `fuzz`.
     pub fn parse(words: &[&str]) -> Result<Wish, String> {
-        let mut wish = Wish { targets: Vec::new(), seconds: 0, jobs: 1 };
+        let mut wish = Wish { targets: Vec::new(), bound: Bound::For(0), jobs: 1 };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().copied().ok_or(format!("{word} needs a value"));
             match *word {
-                "--for" => wish.seconds = seconds(value()?)?,
+                "--for" => wish.bound = Bound::For(seconds(value()?)?),
+                "--until" => wish.bound = Bound::Until(seconds(value()?)?),
                 "--jobs" => wish.jobs = value()?.parse().map_err(|_| "--jobs needs a number".to_owned())?,
                 option if option.starts_with('-') => return Err(format!("unknown option {option}")),
                 target => wish.targets.push(target.to_owned()),
             }
         }
-        if wish.seconds == 0 {
-            return Err("--for TIME is needed, as 90s, 10m or 1h for each target".to_owned());
+        if matches!(wish.bound, Bound::For(0) | Bound::Until(0)) {
+            return Err("--for TIME or --until TIME is needed, as 90s, 10m or 1h for each target".to_owned());
         }
         Ok(wish)
     }
@@ -87,20 +117,24 @@ pub fn run(top: &Path, wish: &Wish) -> bool {
     }
     let chosen = if wish.targets.is_empty() { all } else { wish.targets.clone() };
     let Some(programs) = build(top) else { return false };
-    let queue: Mutex<VecDeque<(String, u64)>> =
-        Mutex::new(chosen.into_iter().map(|target| (target, wish.seconds)).collect());
+    let spent = Ledger::read(&top.join(LEDGER));
+    let needs = |target: String| (wish.bound.left(spent.seconds(&target)), target);
+    let needed = chosen.into_iter().map(needs).filter(|(left, _)| *left > 0);
+    let queue: Mutex<VecDeque<(u64, String)>> = Mutex::new(needed.collect());
     let ledger = Mutex::new(());
     let good = Mutex::new(true);
     let lane = || {
         loop {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some((target, left)) = next else { return };
-            let outcome = Run { top, programs: &programs, target: &target }.slice(left.min(SLICE), &ledger);
-            match outcome {
-                Ok(()) if left > SLICE => {
-                    queue.lock().unwrap_or_else(PoisonError::into_inner).push_back((target, left - SLICE));
+            let Some((left, target)) = next else { return };
+            let turn = left.clamp(SHORTEST, SLICE);
+            match (Run { top, programs: &programs, target: &target }).slice(turn, &ledger) {
+                Ok(used) => {
+                    let left = wish.bound.after(left, turn, used);
+                    if left > 0 {
+                        queue.lock().unwrap_or_else(PoisonError::into_inner).push_back((left, target));
+                    }
                 }
-                Ok(()) => {}
                 Err(why) => {
                     eprintln!("{target}: {why}");
                     *good.lock().unwrap_or_else(PoisonError::into_inner) = false;
@@ -147,8 +181,8 @@ impl Run<'_> {
         program
     }
 
-    /// Runs for a while, then keeps what that found.
-    fn slice(&self, seconds: u64, ledger: &Mutex<()>) -> Result<(), String> {
+    /// Runs for a while, then keeps what that found; the seconds of processor time that it used.
+    fn slice(&self, seconds: u64, ledger: &Mutex<()>) -> Result<u64, String> {
         let (work, findings, logs) =
             (self.scratch("corpus")?, self.scratch("findings")?, self.scratch("logs")?);
         let kept = self.kept();
@@ -176,11 +210,11 @@ impl Run<'_> {
             findings: new,
         };
         let guard = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        Ledger::add(&self.top.join("fuzz/corpus/LEDGER"), self.target, &entry)?;
+        Ledger::add(&self.top.join(LEDGER), self.target, &entry)?;
         drop(guard);
         println!("{}: {} runs, {} s, coverage {}", self.target, entry.runs, entry.seconds, entry.coverage);
         match (good, new) {
-            (true, 0) => Ok(()),
+            (true, 0) => Ok(used),
             _ => Err(format!("failed; see {} and {}", log.display(), kept.display())),
         }
     }
@@ -278,11 +312,21 @@ mod tests {
     #[test]
     fn wishes() {
         let wish = Wish::parse(&["notify", "--for", "2m", "--jobs", "2"]);
-        assert_eq!(wish, Ok(Wish { targets: vec!["notify".to_owned()], seconds: 120, jobs: 2 }));
-        for bad in [&["--for"][..], &["--for", "x"], &["--for", "h"], &[], &["--for", "1h", "--halp"]] {
+        let bound = Bound::For(120);
+        assert_eq!(wish, Ok(Wish { targets: vec!["notify".to_owned()], bound, jobs: 2 }));
+        let wish = Wish::parse(&["--until", "1h"]);
+        assert_eq!(wish, Ok(Wish { targets: Vec::new(), bound: Bound::Until(3600), jobs: 1 }));
+        for bad in [&["--for"][..], &["--for", "x"], &["--until", "h"], &[], &["--for", "1h", "--halp"]] {
             assert!(Wish::parse(bad).is_err(), "{bad:?}");
         }
         assert_eq!((seconds("90"), seconds("1h")), (Ok(90), Ok(3600)));
+    }
+
+    #[test]
+    fn one_bound_is_of_time_and_one_of_what_was_used() {
+        assert_eq!((Bound::For(600).left(500), Bound::For(600).after(600, 300, 290)), (600, 300));
+        assert_eq!((Bound::Until(600).left(500), Bound::Until(600).after(600, 300, 290)), (100, 310));
+        assert_eq!((Bound::Until(600).left(601), Bound::Until(600).after(5, 10, 9)), (0, 0));
     }
 
     #[test]

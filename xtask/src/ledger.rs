@@ -24,10 +24,20 @@ pub struct Entry {
 pub struct Ledger(BTreeMap<String, Entry>);
 
 impl Ledger {
+    /// What the file has; nothing of a file that is not there.
+    pub fn read(path: &Path) -> Ledger {
+        Ledger::parse(&fs::read_to_string(path).unwrap_or_default())
+    }
+
+    /// Seconds of processor time that a target had.
+    pub fn seconds(&self, target: &str) -> u64 {
+        self.0.get(target).map_or(0, |entry| entry.seconds)
+    }
+
     /// Adds a run to the file.
     pub fn add(path: &Path, target: &str, run: &Entry) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("write {}: {error}", path.display());
-        let mut ledger = Ledger::parse(&fs::read_to_string(path).unwrap_or_default());
+        let mut ledger = Ledger::read(path);
         ledger.sum(target, run);
         let part = path.with_extension("part");
         fs::write(&part, ledger.text()).map_err(failed)?;
@@ -76,6 +86,7 @@ mod tests {
         ledger.sum("notify", &Entry { runs: 10, seconds: 2, coverage: 5, findings: 1 });
         let mut again = Ledger::parse(&ledger.text());
         assert_eq!(again, ledger);
+        assert_eq!((again.seconds("notify"), again.seconds("varlink")), (2, 0));
         again.sum("notify", &Entry { runs: 5, seconds: 1, coverage: 7, findings: 0 });
         assert!(again.text().ends_with("\nnotify 15 3 7 1\n"));
     }

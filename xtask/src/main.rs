@@ -1,5 +1,6 @@
 //! `cargo xtask test [--quick]`: the one test command. `cargo xtask tidy`: the fences of the house.
-//! `cargo xtask deny`: what may enter the build. `cargo xtask fuzz [TARGET...] --for TIME [--jobs N]`: search for longer.
+//! `cargo xtask deny`: what may enter the build. `cargo xtask fuzz [TARGET...] --for|--until TIME [--jobs N]`: search
+//! for longer.
 
 mod deny;
 mod directives;
