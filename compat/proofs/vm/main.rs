@@ -47,6 +47,10 @@ fn main() -> ExitCode {
         switch_root::prove(&mut proof, &tree);
         return proof.end();
     }
+    if std::env::args().any(|word| word == "kills") {
+        kills::prove(&mut proof, &tree);
+        return proof.end();
+    }
     let reference = look(&mut proof, UnderTest::Systemd, &tree);
     emergency(&mut proof, UnderTest::Systemd, &tree);
     if under_test == UnderTest::Ours {
