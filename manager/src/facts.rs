@@ -316,7 +316,7 @@ impl Facts for ShellFacts<'_> {
             version: format!("257 (runstead {})", env!("CARGO_PKG_VERSION")),
             features: format!(
                 "+CGROUP +NOTIFY +DBUS +PAM {}SECCOMP -SELINUX -APPARMOR",
-                if cfg!(target_arch = "x86_64") { '+' } else { '-' }
+                if runstead_core::filter::KNOWN_MACHINE { '+' } else { '-' }
             ),
             virtualization: identity.virtualization.clone(),
             architecture: identity.architecture.to_owned(),

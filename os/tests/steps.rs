@@ -258,12 +258,14 @@ fn a_child_that_may_not_exit_ends_all_the_same() {
 }
 
 #[test]
-fn a_filter_that_is_refused_weakens_all_its_settings() {
-    let filter = Op::Filter(Filter { program: Vec::new(), settings: vec!["A", "B"] });
+fn a_filter_that_is_refused_fails_the_process() {
+    let filter = Op::Filter(Filter { program: Vec::new(), settings: vec![] });
     let mut plan = plan("/dev/null", vec![filter], "exit 4", vec![]);
-    (plan.steps[1].on_error, plan.steps[1].setting) = (OnError::Weaken, "A");
+    plan.steps[1].on_error = OnError::Fail(ExitStatus::Seccomp);
     let child = lean::spawner().spawn(&plan, Options::default()).unwrap();
-    assert_eq!(finish(&child), (4, ExecResult::Done(vec![("A", 22), ("B", 22)])));
+    let (status, result) = finish(&child);
+    assert!(matches!(result, ExecResult::Failed(failed) if (failed.step, failed.errno) == (Some(1), 22)));
+    assert_eq!(status, 228);
 }
 
 #[test]

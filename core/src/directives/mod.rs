@@ -131,8 +131,7 @@ pub fn system_calls(settings: &Settings, id: DirectiveId) -> BTreeMap<&'static s
         calls.extend(syscalls::resolve("@default").into_iter().map(|name| (name, None)));
     }
     for item in items {
-        let (invert, rest) = item.strip_prefix('~').map_or((false, &**item), |rest| (true, rest));
-        let (name, action) = rest.split_once(':').map_or((rest, None), |(name, action)| (name, Some(action)));
+        let (invert, name, action) = syscalls::parts(item);
         for call in syscalls::resolve(name) {
             if NOT_IN_SECCOMP.contains(&call) {
                 continue;

@@ -7,5 +7,8 @@ mod numbers;
 mod program;
 mod rules;
 
+/// Numbers of system calls are known for this machine.
+pub const KNOWN_MACHINE: bool = cfg!(target_arch = "x86_64");
+
 pub use program::Instruction;
 pub use rules::Rules;

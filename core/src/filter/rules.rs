@@ -275,10 +275,10 @@ fn system_calls(s: &Settings) -> (bool, Vec<(Calls, Verdict)>) {
         forbidden.extend(all.map(|(calls, verdict)| (calls.without(Calls::named("@default")), verdict)));
     }
     for item in items {
-        let (forbids, name, action) = parts(item);
+        let (forbids, name, action) = syscalls::parts(item);
         let calls = Calls::named(name);
         match forbids {
-            true => forbidden.push((calls, action.unwrap_or(default))),
+            true => forbidden.push((calls, action.and_then(verdict).unwrap_or(default))),
             false => forbidden.iter_mut().for_each(|(all, _)| *all = all.without(calls)),
         }
     }
@@ -291,22 +291,18 @@ fn system_calls(s: &Settings) -> (bool, Vec<(Calls, Verdict)>) {
 /// `SystemCallLog=`: the calls that are named and not taken back again.
 fn listed(items: &[Rc<str>], deny: bool) -> Calls {
     items.iter().fold(Calls::default(), |all, item| {
-        let (invert, name, _) = parts(item);
+        let (invert, name, _) = syscalls::parts(item);
         let calls = Calls::named(name);
         if invert == deny { all.with(calls) } else { all.without(calls) }
     })
 }
 
-/// One item: whether it has a `~`, the name, and its own action.
-fn parts(item: &str) -> (bool, &str, Option<Verdict>) {
-    let (invert, rest) = item.strip_prefix('~').map_or((false, item), |rest| (true, rest));
-    let Some((name, action)) = rest.split_once(':') else { return (invert, rest, None) };
-    let action = match syscalls::parse_action(action) {
-        Ok(syscalls::Action::Kill) => Some(Verdict::Kill),
-        Ok(syscalls::Action::Errno(number)) => Some(Verdict::Errno(number)),
-        Err(_) => None,
-    };
-    (invert, name, action)
+/// What a call that is forbidden gives, by the word behind its `:`.
+fn verdict(action: &str) -> Option<Verdict> {
+    Some(match syscalls::parse_action(action).ok()? {
+        syscalls::Action::Kill => Verdict::Kill,
+        syscalls::Action::Errno(number) => Verdict::Errno(number),
+    })
 }
 
 /// The native one is always among them, and x32 needs it.

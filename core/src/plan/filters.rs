@@ -4,16 +4,13 @@ use super::ledger::is_on;
 use super::{ExitStatus, Op};
 use crate::directives::ids;
 use crate::directives::parse::exec::NAMESPACES_ALL;
-use crate::filter::{Instruction, Rules};
+use crate::filter::{Instruction, KNOWN_MACHINE, Rules};
 use crate::settings::{DirectiveId, Value};
 use std::fmt;
 
 const PR_SET_MDWE: u64 = 65;
 const PR_MDWE_REFUSE_EXEC_GAIN: u64 = 1;
 const CAP_SYS_ADMIN: u64 = 1 << 21;
-
-/// Numbers of system calls are known for this machine.
-const KNOWN_MACHINE: bool = cfg!(target_arch = "x86_64");
 
 /// What filters put into force; for messages the first that is set counts.
 const SETTINGS: [(DirectiveId, &str); 15] = [

@@ -70,6 +70,13 @@ pub fn resolve(name: &str) -> BTreeSet<&'static str> {
     found
 }
 
+/// A word as lists keep it: whether it forbids (`~`), the call or group, and the action behind `:`.
+pub fn parts(item: &str) -> (bool, &str, Option<&str>) {
+    let (forbids, rest) = item.strip_prefix('~').map_or((false, item), |rest| (true, rest));
+    let (name, action) = rest.split_once(':').map_or((rest, None), |(name, action)| (name, Some(action)));
+    (forbids, name, action)
+}
+
 /// Parses an action: `kill`, an error name or number.
 pub fn parse_action(text: &str) -> Result<Action, ValueError> {
     if text == "kill" { Ok(Action::Kill) } else { errno::parse(text).map(Action::Errno) }

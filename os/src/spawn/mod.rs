@@ -21,7 +21,7 @@ use crate::sys::program::{Arena, Program};
 pub use crate::sys::refuse::can_filter;
 use encode::{PROLOGUE, enable_join, encode, reset_all_signals};
 use fds::{FdLayout, duplicate, plan_fds};
-use runstead_core::plan::{ExitStatus, Op, Plan};
+use runstead_core::plan::{ExitStatus, Plan};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -76,8 +76,6 @@ pub struct Child {
     held: RefCell<Vec<OwnedFd>>,
     program: Program,
     settings: Vec<&'static str>,
-    /// Step of a system call filter, and all settings that it puts into force.
-    filter: Option<(usize, Vec<&'static str>)>,
 }
 
 impl Child {
@@ -103,19 +101,10 @@ impl Child {
                 self.exec_result()
             }
             Ok(0) if report_again(&self.program) => self.exec_result(),
-            Ok(0) => {
-                let weakened = report.weakened.into_iter();
-                let each = |(step, errno)| {
-                    self.filtered(step).unwrap_or(vec![setting(step)]).into_iter().map(move |s| (s, errno))
-                };
-                ExecResult::Done(weakened.flat_map(each).collect())
-            }
+            Ok(0) => ExecResult::Done(
+                report.weakened.into_iter().map(|(step, errno)| (setting(step), errno)).collect(),
+            ),
         }
-    }
-
-    fn filtered(&self, step: u16) -> Option<Vec<&'static str>> {
-        let (at, settings) = self.filter.as_ref()?;
-        (*at == usize::from(step)).then(|| settings.clone())
     }
 }
 
@@ -232,10 +221,6 @@ fn child_of(pid: i32, plan: &Plan, pipe: OwnedFd, held: Vec<OwnedFd>, program: P
         held: RefCell::new(held),
         program,
         settings: plan.steps.iter().map(|step| step.setting).collect(),
-        filter: plan.steps.iter().enumerate().find_map(|(at, step)| match &step.op {
-            Op::Filter(filter) => Some((at, filter.settings.clone())),
-            _ => None,
-        }),
     }
 }
 

@@ -68,7 +68,7 @@ rows! { from super::trigger::END;
     PROC_SUBSET = EXEC, "ProcSubset", Words(&words::PROC_SUBSET), Word("all"), Hardening, "OTHER";
     SYSTEM_CALL_FILTER = EXEC, "SystemCallFilter", SystemCalls, Unset, Hardening, "SYSCALLS";
     SYSTEM_CALL_ARCHITECTURES = EXEC, "SystemCallArchitectures", Architectures, Unset, Hardening, "ARCHS";
-    SYSTEM_CALL_ERROR_NUMBER = EXEC, "SystemCallErrorNumber", Errno, Int(2147483646), Hardening, "ERRNO";
+    SYSTEM_CALL_ERROR_NUMBER = EXEC, "SystemCallErrorNumber", Errno, Int(crate::values::syscalls::KILL), Hardening, "ERRNO";
     SYSTEM_CALL_LOG = EXEC, "SystemCallLog", SystemCalls, Unset, Hardening, "SYSCALLS";
     MEMORY_DENY_WRITE_EXECUTE = EXEC, "MemoryDenyWriteExecute", Bool, Bool(false), Hardening, "BOOLEAN";
     RESTRICT_NAMESPACES = EXEC, "RestrictNamespaces", Namespaces, Bits(u64::MAX), Hardening, "NAMESPACES";
