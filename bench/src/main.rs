@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p runstead-bench [-- --reference-only | --ours-only | --check]`. Needs root. The floor of the first
 //! row is a loop of posix_spawn in this program. `--check` fails when a figure is far from what it should be, twice.
-//! `--storm N` measures the first row alone, N times, for a profiler.
+//! `--storm N` and `--chains N` measure 500 services side by side and chains alone, for a profiler.
 
 mod logins;
 mod measure;
@@ -21,11 +21,12 @@ use table::Measured;
 const SERVICES: usize = 500;
 
 const USAGE: &str =
-    "usage: runstead-bench [--check | --reference-only | --ours-only | --logins N | --storm N]
+    "usage: runstead-bench [--check | --reference-only | --ours-only | --chains N | --logins N | --storm N]
 Prints the table of budgets for systemd and runstead, measured in one run on two CPUs. Needs root.
   --check           fail when a figure is far from what it should be, twice
   --reference-only  measure systemd alone
   --ours-only       measure runstead alone
+  --chains N        measure N chains of 200 oneshots alone, in one machine
   --logins N        measure logins under both alone, N times
   --storm N         measure 500 services side by side alone, N times";
 
@@ -33,6 +34,7 @@ Prints the table of budgets for systemd and runstead, measured in one run on two
 enum Task {
     Check,
     Bench { reference: bool, ours: bool },
+    Chains(usize),
     Logins(usize),
     Storms(usize),
 }
@@ -40,17 +42,19 @@ enum Task {
 fn task() -> std::result::Result<Task, ExitCode> {
     let mut words = Arguments::from_env(USAGE)?;
     let storms = words.value("--storm", 0);
+    let chains = words.value("--chains", 0);
     let logins = words.value("--logins", 0);
     let check = words.flag("--check");
     let (reference_only, ours_only) = (words.flag("--reference-only"), words.flag("--ours-only"));
     words.none_left()?;
-    match (storms, logins, check, reference_only, ours_only) {
-        (0, 0, true, false, false) => Ok(Task::Check),
-        (0, 0, false, false, _) | (0, 0, false, true, false) => {
+    match ((storms, chains, logins), check, reference_only, ours_only) {
+        ((0, 0, 0), true, false, false) => Ok(Task::Check),
+        ((0, 0, 0), false, false, _) | ((0, 0, 0), false, true, false) => {
             Ok(Task::Bench { reference: !ours_only, ours: !reference_only })
         }
-        (times, 0, false, false, false) => Ok(Task::Storms(times)),
-        (0, times, false, false, false) => Ok(Task::Logins(times)),
+        ((times, 0, 0), false, false, false) => Ok(Task::Storms(times)),
+        ((0, times, 0), false, false, false) => Ok(Task::Chains(times)),
+        ((0, 0, times), false, false, false) => Ok(Task::Logins(times)),
         _ => {
             eprintln!("one task at a time\n{USAGE}");
             Err(ExitCode::from(2))
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
     let outcome = match task() {
         Ok(Task::Check) => check(),
         Ok(Task::Bench { reference, ours }) => bench(reference, ours).map(drop),
+        Ok(Task::Chains(times)) => chains(times),
         Ok(Task::Logins(times)) => logins(times),
         Ok(Task::Storms(times)) => storms(times),
         Err(status) => return status,
@@ -90,6 +95,15 @@ fn storms(times: usize) -> Result<()> {
         let floor = raw::side_by_side(SERVICES)?;
         let took = measure::side_by_side(UnderTest::Ours, &tree)?;
         println!("{:.1} ms, {:.2} x raw ({:.1} ms)", took / 1e3, took / floor, floor / 1e3);
+    }
+    Ok(())
+}
+
+fn chains(times: usize) -> Result<()> {
+    two_cpus()?;
+    let floor = raw::chain_step(measure::CHAIN)?;
+    for took in measure::chains(UnderTest::Ours, &root::chosen()?, times)? {
+        println!("{:.3} ms a step, {:.2} x raw ({:.3} ms)", took / 1e3, took / floor, floor / 1e3);
     }
     Ok(())
 }

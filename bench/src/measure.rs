@@ -13,7 +13,9 @@ pub const BOOT_LIMIT: Duration = Duration::from_secs(90);
 /// Boots of which the median counts.
 const STORMS: usize = 7;
 /// Steps of the chain.
-const CHAIN: usize = 200;
+pub const CHAIN: usize = 200;
+/// Chains of which the median counts.
+const CHAINS: usize = 5;
 
 /// The figures of one PID 1.
 #[derive(Debug, Clone, Default)]
@@ -63,7 +65,7 @@ pub fn all(under_test: UnderTest, root: &Path) -> Result<Figures> {
     std::thread::sleep(Duration::from_secs(10));
     figures.memory = anonymous(&machine)?;
     figures.scope[0] = scope(&machine)?;
-    figures.chain_step = chain_step(&machine)?;
+    figures.chain_step = median((0..CHAINS).map(|_| chain_step(&machine)))?;
     let before = anonymous(&machine)?;
     command(&machine, &["systemctl", "start", "bench-0.target"])?;
     figures.memory_unit = (anonymous(&machine)? - before) / 1000.0;
@@ -120,8 +122,18 @@ fn chain_step(machine: &Machine) -> Result<f64> {
     std::fs::write(machine.path(TICKS), "").map_err(Error::on("empty", TICKS))?;
     command(machine, &["systemctl", "start", &format!("chain-{}.service", CHAIN - 1)])?;
     let times = wait_ticks(machine, CHAIN)?;
-    let steps = CHAIN - 1;
-    Ok((times[steps] - times[0]) / 199.0)
+    command(machine, &["systemctl", "stop", "chain-0.service"])?;
+    Ok((times[CHAIN - 1] - times[0]) / (CHAIN - 1) as f64)
+}
+
+/// Microseconds a step of each of so many chains in one machine.
+pub fn chains(under_test: UnderTest, root: &Path, times: usize) -> Result<Vec<f64>> {
+    let mut options = base(under_test, root);
+    chain(&mut options);
+    let mut machine = Machine::boot(&options)?;
+    machine.wait_running(BOOT_LIMIT)?;
+    std::thread::sleep(Duration::from_secs(10));
+    (0..times).map(|_| chain_step(&machine)).collect()
 }
 
 /// A target that refers to these units, so that starting it loads them and keeps them loaded.
