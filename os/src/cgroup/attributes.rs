@@ -27,7 +27,13 @@ impl Cgroups {
         loop {
             match rustix::io::read(&fd, &mut chunk) {
                 Ok(0) => break,
-                Ok(got) => bytes.extend_from_slice(&chunk[..got]),
+                Ok(got) => {
+                    bytes.extend_from_slice(&chunk[..got]);
+                    // The kernel writes an attribute at once: there is more only when it did not fit.
+                    if got < chunk.len() {
+                        break;
+                    }
+                }
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(OsError::new("read", name, errno)),
             }

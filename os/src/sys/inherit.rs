@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard};
 
-/// From this much new heap on, hiding it costs less than copying it.
+/// From this size on, hiding a block costs less than copying it.
 const WORTH: usize = 64 << 10;
 
 /// Pages that children do not get.
@@ -79,14 +79,14 @@ impl Drop for Whole {
 }
 
 impl Hidden {
+    /// All of it, each time: what was given back and taken again since is not marked any more, and whether that
+    /// happened cannot be seen. Where nothing is new the kernel only looks.
     fn follow_heap(&mut self) {
         // SAFETY: asks only.
         let end = unsafe { libc::sbrk(0) } as usize / page_size() * page_size();
-        // What was given back and taken again since is copied until more comes: that costs time only.
-        self.heap.end = self.heap.end.min(end).max(self.heap.start);
-        let new = self.heap.end..end;
-        if new.len() >= WORTH && advise(&new, libc::MADV_DONTFORK) {
-            self.heap.end = end;
+        let all = self.heap.start..end.max(self.heap.start);
+        if advise(&all, libc::MADV_DONTFORK) {
+            self.heap = all;
         }
     }
 
