@@ -210,7 +210,9 @@ impl Shell {
                 None => self.persist.remove(&record::key(id)),
             }
         }
-        self.persist.put(record::MANAGER_KEY, &self.engine.record_manager());
+        if let Some(bytes) = self.engine.record_manager_if_changed() {
+            self.persist.put(record::MANAGER_KEY, &bytes);
+        }
     }
 
     /// Give a new engine what the image before knew.

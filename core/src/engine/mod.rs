@@ -153,6 +153,8 @@ pub struct Engine {
     exit_status: Option<u8>,
     effects: Vec<Effect>,
     dirty: BTreeSet<UnitId>,
+    /// The manager's record as it was written last.
+    recorded: Option<record::ManagerRecord>,
     mount_table: Vec<event::MountEntry>,
     zones: zones::Zones,
 }
@@ -190,6 +192,7 @@ impl Engine {
             exit_status: None,
             effects: Vec::new(),
             dirty: BTreeSet::new(),
+            recorded: None,
             mount_table: Vec::new(),
         }
     }

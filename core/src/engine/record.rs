@@ -13,6 +13,7 @@ use crate::jobs::{Job, JobState};
 use crate::names::UnitName;
 use crate::units::{LoadState, UnitKind, machine};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -28,61 +29,69 @@ pub struct RestoreProblem {
     pub message: String,
 }
 
+type Pairs = Vec<(Rc<str>, Rc<str>)>;
+
+/// What a unit's state is worth keeping of; fields that are as in a new unit are left out.
 #[derive(Debug, Serialize, Deserialize)]
-struct UnitRecord {
+struct UnitRecord<'a> {
     id: UnitId,
     name: UnitName,
-    #[serde(default)]
-    aliases: Vec<UnitName>,
-    kind: UnitKind,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
+    aliases: Cow<'a, [UnitName]>,
+    kind: Cow<'a, UnitKind>,
+    #[serde(default, skip_serializing_if = "is_default")]
     stamps: Stamps,
-    #[serde(default)]
-    condition: CheckResult,
-    #[serde(default)]
-    assert: CheckResult,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
+    condition: Cow<'a, CheckResult>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    assert: Cow<'a, CheckResult>,
+    #[serde(default, skip_serializing_if = "is_default")]
     invocation: Option<Rc<str>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     slice: Option<UnitId>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     cgroup: Option<Rc<str>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     start_limit: RateLimit,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     start_limit_was_hit: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     auto_limit: RateLimit,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     transient: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     perpetual: bool,
-    #[serde(default)]
-    refs: BTreeMap<u64, u32>,
-    #[serde(default)]
-    ledger: Vec<(Rc<str>, Rc<str>)>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
+    refs: Cow<'a, BTreeMap<u64, u32>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    ledger: Cow<'a, Pairs>,
+    #[serde(default, skip_serializing_if = "is_default")]
     frozen: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     dynamic_uid: Option<u32>,
-    #[serde(default)]
-    given_fds: Vec<(Rc<str>, FdId)>,
-    #[serde(default)]
-    activation: Option<Vec<(Rc<str>, Rc<str>)>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
+    given_fds: Cow<'a, [(Rc<str>, FdId)]>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    activation: Cow<'a, Option<Pairs>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     jobs: Vec<Job>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     timers: Vec<(TimerKind, Clock, Usec)>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pids: Vec<Pid>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     fds: Vec<FdId>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     chains: Vec<ChainId>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct ManagerRecord {
+/// Whether a field need not be written, because reading it gives it this value when it is not there.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ManagerRecord {
     random: [u64; 2],
     next_job: u32,
     next_chain: u64,
@@ -118,9 +127,19 @@ impl Engine {
         serde_json::to_vec(&self.unit_record(unit)).ok()
     }
 
-    /// The manager's own record.
-    pub fn record_manager(&self) -> Vec<u8> {
-        let record = ManagerRecord {
+    /// The manager's own record, if it is another than the last one that was asked for.
+    pub fn record_manager_if_changed(&mut self) -> Option<Vec<u8>> {
+        let record = self.manager_record();
+        if self.recorded.as_ref() == Some(&record) {
+            return None;
+        }
+        let bytes = serde_json::to_vec(&record).ok()?;
+        self.recorded = Some(record);
+        Some(bytes)
+    }
+
+    fn manager_record(&self) -> ManagerRecord {
+        ManagerRecord {
             random: self.random,
             next_job: self.jobs.next,
             next_chain: self.next_chain,
@@ -129,17 +148,17 @@ impl Engine {
             exit_status: self.exit_status,
             booted: self.progress.booted,
             finished: self.progress.finished,
-        };
-        serde_json::to_vec(&record).unwrap_or_default()
+        }
     }
 
     /// All records, for a planned re-execution or a new log.
     pub fn record_all(&self) -> Vec<(String, Vec<u8>)> {
         let units = self.units().filter_map(|unit| Some((key(unit.id), self.record(unit.id)?)));
-        units.chain([(MANAGER_KEY.to_owned(), self.record_manager())]).collect()
+        let manager = serde_json::to_vec(&self.manager_record()).ok();
+        units.chain(manager.map(|manager| (MANAGER_KEY.to_owned(), manager))).collect()
     }
 
-    fn unit_record(&self, unit: &Unit) -> UnitRecord {
+    fn unit_record<'a>(&self, unit: &'a Unit) -> UnitRecord<'a> {
         let id = unit.id;
         let timers = TimerKind::ALL.into_iter().filter_map(|kind| {
             let (clock, at) = self.timers.armed(TimerKey::Unit(id, kind))?;
@@ -148,11 +167,11 @@ impl Engine {
         UnitRecord {
             id,
             name: unit.name.clone(),
-            aliases: unit.aliases.clone(),
-            kind: unit.kind.clone(),
+            aliases: Cow::Borrowed(&unit.aliases),
+            kind: Cow::Borrowed(&unit.kind),
             stamps: unit.stamps,
-            condition: unit.condition.clone(),
-            assert: unit.assert.clone(),
+            condition: Cow::Borrowed(&unit.condition),
+            assert: Cow::Borrowed(&unit.assert),
             invocation: unit.invocation.clone(),
             slice: unit.slice,
             cgroup: unit.cgroup.clone(),
@@ -161,12 +180,12 @@ impl Engine {
             auto_limit: unit.auto_limit,
             transient: unit.transient,
             perpetual: unit.perpetual,
-            refs: unit.refs.clone(),
-            ledger: unit.ledger.clone(),
+            refs: Cow::Borrowed(&unit.refs),
+            ledger: Cow::Borrowed(&unit.ledger),
             frozen: unit.frozen,
             dynamic_uid: unit.dynamic_uid,
-            given_fds: unit.given_fds.clone(),
-            activation: unit.activation.clone(),
+            given_fds: Cow::Borrowed(&unit.given_fds),
+            activation: Cow::Borrowed(&unit.activation),
             jobs: [unit.job, unit.nop_job]
                 .into_iter()
                 .flatten()
@@ -215,7 +234,7 @@ impl Engine {
         if record.kind.unit_type() != record.name.kind() || !self.insert_with_id(id, &record.name) {
             return Err(format!("{} is there twice, or is not what its name says", record.name));
         }
-        for name in &record.aliases {
+        for name in record.aliases.iter() {
             if self.find(name).is_none() {
                 self.add_name(id, name);
             }
@@ -249,10 +268,10 @@ impl Engine {
             self.held.entry(connection).or_default().insert(id);
         }
         let unit = self.unit_mut(id);
-        unit.kind = record.kind;
+        unit.kind = record.kind.into_owned();
         unit.stamps = record.stamps;
-        unit.condition = record.condition;
-        unit.assert = record.assert;
+        unit.condition = record.condition.into_owned();
+        unit.assert = record.assert.into_owned();
         unit.invocation = record.invocation;
         unit.slice = record.slice;
         unit.cgroup = record.cgroup;
@@ -261,12 +280,12 @@ impl Engine {
         unit.auto_limit = record.auto_limit;
         unit.transient = record.transient;
         unit.perpetual = record.perpetual;
-        unit.refs = record.refs;
-        unit.ledger = record.ledger;
+        unit.refs = record.refs.into_owned();
+        unit.ledger = record.ledger.into_owned();
         unit.frozen = record.frozen;
         unit.dynamic_uid = record.dynamic_uid;
-        unit.given_fds = record.given_fds;
-        unit.activation = record.activation;
+        unit.given_fds = record.given_fds.into_owned();
+        unit.activation = record.activation.into_owned();
         unit.announced = true;
         if unit.dynamic_uid.is_some() {
             self.dynamic_users.insert(id);

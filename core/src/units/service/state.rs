@@ -4,6 +4,7 @@ use super::config::ServiceType;
 use crate::engine::clock::{Stamp, Usec};
 use crate::engine::effect::{ChainId, FdId, UnitId};
 use crate::engine::event::{Exit, Pid};
+use crate::engine::record::is_default;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
@@ -321,74 +322,108 @@ pub struct Connection {
     pub source: Option<Rc<str>>,
 }
 
-/// Run-time state of a service; the settings stand in the unit.
+/// Run-time state of a service; the settings stand in the unit. A record leaves out what is as in a new one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Service {
     /// Where it is.
+    #[serde(skip_serializing_if = "is_default")]
     pub state: State,
     /// `Result`.
+    #[serde(skip_serializing_if = "is_default")]
     pub result: ServiceResult,
     /// `ReloadResult`.
+    #[serde(skip_serializing_if = "is_default")]
     pub reload_result: ServiceResult,
     /// `CleanResult`.
+    #[serde(skip_serializing_if = "is_default")]
     pub clean_result: ServiceResult,
     /// The main process, while it runs.
+    #[serde(skip_serializing_if = "is_default")]
     pub main: Option<MainProcess>,
     /// The main process is (or was) known, so that its absence means it ended.
+    #[serde(skip_serializing_if = "is_default")]
     pub main_known: bool,
     /// What `ExecMain*` shows.
+    #[serde(skip_serializing_if = "is_default")]
     pub main_status: ExecStatus,
     /// Which `ExecStart=` the main process runs (oneshots have several).
+    #[serde(skip_serializing_if = "is_default")]
     pub main_command: Option<u16>,
     /// The control process, while it runs.
+    #[serde(skip_serializing_if = "is_default")]
     pub control: Option<Pid>,
     /// Which command the control process runs.
+    #[serde(skip_serializing_if = "is_default")]
     pub control_command: Option<(Role, u16)>,
     /// How each command that ran ended.
+    #[serde(skip_serializing_if = "is_default")]
     pub commands: Vec<(Role, u16, ExecStatus)>,
     /// The chain under way.
+    #[serde(skip_serializing_if = "is_default")]
     pub pending: Option<(ChainId, Purpose)>,
     /// The cgroup holds processes, as far as events told.
+    #[serde(skip_serializing_if = "is_default")]
     pub populated: bool,
     /// The PID file is awaited: look again when something happens in the cgroup.
+    #[serde(skip_serializing_if = "is_default")]
     pub awaiting_pid_file: bool,
     /// No automatic restart: somebody asked for the stop.
+    #[serde(skip_serializing_if = "is_default")]
     pub forbid_restart: bool,
     /// An automatic restart is coming (`will_auto_restart`).
+    #[serde(skip_serializing_if = "is_default")]
     pub will_auto_restart: bool,
     /// `NRestarts`.
+    #[serde(skip_serializing_if = "is_default")]
     pub n_restarts: u32,
     /// Forget `n_restarts` with the next start.
+    #[serde(skip_serializing_if = "is_default")]
     pub flush_n_restarts: bool,
     /// Where the service says it is.
+    #[serde(skip_serializing_if = "is_default")]
     pub notify_state: NotifyState,
     /// `StatusText`.
+    #[serde(skip_serializing_if = "is_default")]
     pub status_text: Option<Rc<str>>,
     /// `StatusErrno`.
+    #[serde(skip_serializing_if = "is_default")]
     pub status_errno: i32,
     /// `StatusBusError`.
+    #[serde(skip_serializing_if = "is_default")]
     pub status_bus_error: Option<Rc<str>>,
     /// `StatusVarlinkError`.
+    #[serde(skip_serializing_if = "is_default")]
     pub status_varlink_error: Option<Rc<str>>,
     /// The unique name that owns `BusName=`.
+    #[serde(skip_serializing_if = "is_default")]
     pub bus_name_owner: Option<Rc<str>>,
     /// `WatchdogTimestamp`.
+    #[serde(skip_serializing_if = "is_default")]
     pub watchdog_stamp: Stamp,
     /// `WATCHDOG_USEC=` in place of `WatchdogSec=`.
+    #[serde(skip_serializing_if = "is_default")]
     pub watchdog_override: Option<Usec>,
     /// Reloading began (monotonic): an older `MONOTONIC_USEC=` belongs to an earlier reload.
+    #[serde(skip_serializing_if = "is_default")]
     pub reload_begin: Usec,
     /// The state's time-out (monotonic), for `EXTEND_TIMEOUT_USEC=`.
+    #[serde(skip_serializing_if = "is_default")]
     pub deadline: Option<Usec>,
     /// The random part of `RuntimeRandomizedExtraSec=` for this run.
+    #[serde(skip_serializing_if = "is_default")]
     pub runtime_extra: Usec,
     /// Descriptor store.
+    #[serde(skip_serializing_if = "is_default")]
     pub fd_store: Vec<StoredFd>,
     /// The connection it serves.
+    #[serde(skip_serializing_if = "is_default")]
     pub connection: Option<Connection>,
     /// The OOM killer was here during this run.
+    #[serde(skip_serializing_if = "is_default")]
     pub oom_killed: bool,
     /// The type as it was when the unit was loaded, for the idle table.
+    #[serde(skip_serializing_if = "is_default")]
     pub kind: ServiceType,
 }
 
