@@ -16,6 +16,7 @@ mod ordering;
 mod paths;
 mod restart;
 mod rundirs;
+mod signals;
 mod sockets;
 mod timers;
 mod transient;
@@ -47,6 +48,7 @@ const TOPICS: &[&[Scenario]] = &[
     exec::ALL,
     filters::ALL,
     rundirs::ALL,
+    signals::ALL,
     units::ALL,
     authority::ALL,
 ];

@@ -2,12 +2,60 @@
 use crate::clients::{BUS, PeerId};
 use crate::shell::Shell;
 use runstead_api::systemd1::{MANAGER_PATH, interfaces, signals};
-use runstead_core::engine::effect::Announcement;
+use runstead_core::engine::effect::{Announcement, Effect};
 use runstead_core::engine::event::Caller;
 use runstead_core::names::UnitName;
 use runstead_wire::dbus::Message;
+use std::collections::{BTreeSet, VecDeque};
+
+/// So much is said at once; more waits in no queue.
+const SAID_AT_ONCE: usize = 256;
+
+/// What is to be said once what is to be done is done: programs that were started run meanwhile.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    queue: VecDeque<Effect>,
+    /// Units of which the queue tells that they changed. How they are is looked at when it is said: once is enough.
+    changed: BTreeSet<UnitName>,
+}
+
+impl Said {
+    fn push(&mut self, effect: Effect) {
+        match &effect {
+            Effect::Announce(Announcement::UnitChanged(unit)) if !self.changed.insert(unit.clone()) => return,
+            Effect::Announce(Announcement::UnitNew(unit) | Announcement::UnitRemoved(unit)) => {
+                self.changed.remove(unit);
+            }
+            _ => {}
+        }
+        self.queue.push_back(effect);
+    }
+
+    fn pop(&mut self) -> Option<Effect> {
+        let effect = self.queue.pop_front();
+        if let Some(Effect::Announce(Announcement::UnitChanged(unit))) = &effect {
+            self.changed.remove(unit);
+        }
+        effect
+    }
+}
 
 impl Shell {
+    /// Say it when the round of the loop is over.
+    pub(crate) fn say_later(&mut self, effect: Effect) {
+        self.said.push(effect);
+        if self.said.queue.len() >= SAID_AT_ONCE {
+            self.say();
+        }
+    }
+
+    /// Say what waits to be said.
+    pub(crate) fn say(&mut self) {
+        while let Some(effect) = self.said.pop() {
+            self.execute(effect);
+        }
+    }
+
     /// Tell everybody who listens.
     pub(crate) fn announce(&mut self, announcement: &Announcement) {
         self.tell_oom_daemon(announcement);

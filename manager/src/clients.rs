@@ -254,6 +254,8 @@ impl Shell {
 
     /// Handle whole messages that were received; `false` when the connection ended.
     pub(crate) fn handle_messages(&mut self, id: PeerId) -> bool {
+        // What happened before is heard before any answer.
+        self.say();
         for _ in 0..MESSAGES {
             let Some(peer) = self.clients.peers.get_mut(&id) else { return true };
             match peer.connection.next_message() {
@@ -265,6 +267,7 @@ impl Shell {
                 Some(Err(_)) => return false,
             }
             self.run_pending();
+            self.say();
         }
         // More may be buffered that no readiness will tell of: come back after the others had their turn.
         self.clients.backlog.insert(id);

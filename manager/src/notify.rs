@@ -52,7 +52,9 @@ impl Shell {
             // The descriptors are closed here, which is the answer (sd_notify_barrier(3)).
             return;
         }
-        let cgroup = self.ownership.path_of(sender.pid);
+        // Most come from main processes, which the engine knows.
+        let known = parsed.main_pid.is_none() && self.engine.unit_of_pid(sender.pid).is_some();
+        let cgroup = if known { None } else { self.ownership.path_of(sender.pid) };
         let mut event = translate(&parsed);
         event.pid = sender.pid;
         event.uid = sender.uid;

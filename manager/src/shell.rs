@@ -104,6 +104,8 @@ pub(crate) struct Shell {
     pub usage: crate::usage::Usage,
     /// Events that effects gave rise to: handled before anything else is waited for.
     pub pending: VecDeque<Event>,
+    /// What is told when that is done.
+    pub said: crate::announce::Said,
     /// Where to go, once everything that was said is sent.
     pub next_root: Option<runstead_os::switch_root::Next>,
     /// How to leave, once everything that was said is sent.
@@ -130,6 +132,7 @@ impl Shell {
         let mut ready = Vec::new();
         loop {
             self.run_pending();
+            self.say();
             self.release_idle();
             self.announce_changed();
             self.flush();
@@ -147,6 +150,7 @@ impl Shell {
                 self.record_shell();
             }
             if std::mem::take(&mut self.trim) {
+                self.host.spawner.trim();
                 runstead_os::sys::heap::trim();
                 if self.options.user {
                     runstead_os::sys::heap::let_code_go();
@@ -182,6 +186,10 @@ impl Shell {
 
     /// One event: decide, make it durable, act.
     pub(crate) fn step(&mut self, event: Event) {
+        if self.engine.is_to_forget() {
+            // Units that the step removes cannot be told of any more.
+            self.say();
+        }
         let at = now();
         let answered = match &event {
             Event::ChainDone { chain, .. } => Some(*chain),
@@ -196,7 +204,11 @@ impl Shell {
         // Children that are made on the way would copy what is not executed yet.
         runstead_os::sys::inherit::hide_block(&effects);
         for effect in effects {
-            self.execute(effect);
+            if effect.is_said() {
+                self.say_later(effect);
+            } else {
+                self.execute(effect);
+            }
         }
         self.persist.end();
     }

@@ -312,6 +312,7 @@ fn assemble(
         next_exec: 1,
         aliens: crate::aliens::Aliens::default(),
         pending: VecDeque::new(),
+        said: crate::announce::Said::default(),
         next_root: None,
         exit: None,
         reexec: false,

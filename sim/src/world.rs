@@ -286,6 +286,10 @@ impl World {
                 self.trace.push(format!("reply {} {}", call.0, result.is_ok()));
                 self.replies.insert(call, result);
             }
+            // Whoever tells of a change looks at the unit first.
+            Effect::Announce(Announcement::UnitChanged(unit)) if self.engine.find(&unit).is_none() => {
+                panic!("{unit} changed, and is gone before anybody hears of it");
+            }
             Effect::Announce(Announcement::JobRemoved { job, unit, result }) => {
                 self.trace.push(format!("job {} {unit} {result}", job.0));
                 self.removed_jobs.push((job.0, unit.to_string(), result));

@@ -19,6 +19,23 @@ fn a_unit_stays_until_who_asked_for_it_has_looked() {
     assert!(world.unit("a.service").is_none(), "nobody needs it");
 }
 
+#[test]
+fn a_unit_that_ended_is_there_until_that_is_told() {
+    let mut world =
+        World::with(&[("a.service", "[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/sim/daemon\n")]);
+    world.start("a.service").expect("it starts");
+    world.stop("a.service").expect("it stops");
+    assert!(world.unit("a.service").is_none(), "nobody needs it");
+    let told = |what: &str| {
+        let line = format!("Announce({what}(\"a.service\"))");
+        world.trace.iter().rposition(|told| *told == line)
+    };
+    let (new, changed, removed) = (told("UnitNew"), told("UnitChanged"), told("UnitRemoved"));
+    assert!(new.is_some() && new < changed && changed < removed, "{:#?}", world.trace);
+    let job = world.trace.iter().position(|told| told.starts_with("Announce(JobNew"));
+    assert!(new < job, "{:#?}", world.trace);
+}
+
 /// A package is purged: its link and its file go, and with the reload the unit and the target's order after it.
 #[test]
 fn a_target_forgets_what_it_no_longer_pulls_in() {

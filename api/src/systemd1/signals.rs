@@ -16,6 +16,9 @@ pub fn job_path(job: JobId) -> String {
     format!("{}{}", super::JOB_PREFIX, job.0)
 }
 
+/// Room for the values of a service, which has most.
+const ROOM: usize = 2048;
+
 /// `PropertiesChanged` for a unit: its type's interface first, then the one of all units. Values of the properties that
 /// announce their changes, names of those that announce only that; a type without either has no signal.
 pub fn unit_changed(engine: &Engine, facts: &dyn Facts, id: UnitId) -> Vec<Message> {
@@ -23,54 +26,50 @@ pub fn unit_changed(engine: &Engine, facts: &dyn Facts, id: UnitId) -> Vec<Messa
     let context = Context { engine, facts, host: &facts.host_values(), unit };
     let path = unit_object_path(&unit.name);
     let own = interfaces::of_type(unit.unit_type()).name;
-    let shown = |row: &'static PropertyRow| {
-        let context = &context;
-        Shown {
-            name: row.name,
-            signature: row.signature,
-            emits: row.emits,
-            write: move |w: &mut Writer| state::write(context, row, w),
-        }
+    let interfaces =
+        [(own, properties::signalled(unit.unit_type())), (UNIT.name, properties::signalled_of_all())];
+    let shape = |row: &&PropertyRow| Shape { name: row.name, signature: row.signature, emits: row.emits };
+    let signal = |(interface, rows)| {
+        changed(&path, interface, rows, shape, |row: &&PropertyRow, w| state::write(&context, row, w))
     };
-    let of_type: Vec<_> = properties::of(unit.unit_type()).map(shown).collect();
-    let common: Vec<_> = properties::UNIT.iter().map(shown).collect();
-    let signals = [changed(&path, own, &of_type), changed(&path, UNIT.name, &common)];
-    signals.into_iter().flatten().collect()
+    interfaces.into_iter().filter_map(signal).collect()
 }
 
 /// `PropertiesChanged` for a job.
-pub fn job_changed(engine: &Engine, id: JobId) -> Vec<Message> {
-    let Some(job) = engine.job(id) else { return Vec::new() };
-    let shown = |row: &'static jobs::Row| Shown {
-        name: row.name,
-        signature: row.signature,
-        emits: row.emits,
-        write: move |w: &mut Writer| jobs::write(engine, job, row, w),
-    };
-    let rows: Vec<_> = jobs::ROWS.iter().map(shown).collect();
-    changed(&job_path(id), JOB.name, &rows).into_iter().collect()
+pub fn job_changed(engine: &Engine, id: JobId) -> Option<Message> {
+    let job = engine.job(id)?;
+    let shape = |row: &jobs::Row| Shape { name: row.name, signature: row.signature, emits: row.emits };
+    changed(&job_path(id), JOB.name, jobs::ROWS, shape, |row, w| jobs::write(engine, job, row, w))
 }
 
 /// A property as far as signals need it.
-struct Shown<F> {
+struct Shape {
     name: &'static str,
     signature: &'static str,
     emits: Emits,
-    write: F,
 }
 
-fn changed<F: Fn(&mut Writer)>(path: &str, interface: &str, rows: &[Shown<F>]) -> Option<Message> {
-    if !rows.iter().any(|row| matches!(row.emits, Emits::Change | Emits::Invalidates)) {
+/// `None` when nothing of `rows` is signalled.
+fn changed<R>(
+    path: &str,
+    interface: &str,
+    rows: &[R],
+    shape: impl Fn(&R) -> Shape,
+    write: impl Fn(&R, &mut Writer),
+) -> Option<Message> {
+    let is = |row: &&R, emits: Emits| shape(row).emits == emits;
+    if !rows.iter().any(|row| is(&row, Emits::Change) || is(&row, Emits::Invalidates)) {
         return None;
     }
-    let message = Message::signal(path, PROPERTIES, "PropertiesChanged").build(|w| {
-        w.str(interface);
-        w.array("{sv}", |w| {
-            for row in rows.iter().filter(|row| row.emits == Emits::Change) {
-                w.entry_sv(row.name, row.signature, |w| (row.write)(w));
-            }
-        });
-        w.strings(rows.iter().filter(|row| row.emits == Emits::Invalidates).map(|row| row.name));
+    let mut w = Writer::reusing(Vec::with_capacity(ROOM));
+    w.str(interface);
+    w.array("{sv}", |w| {
+        for row in rows.iter().filter(|row| is(row, Emits::Change)) {
+            let Shape { name, signature, .. } = shape(row);
+            w.entry_sv(name, signature, |w| write(row, w));
+        }
     });
-    message.ok()
+    w.strings(rows.iter().filter(|row| is(row, Emits::Invalidates)).map(|row| shape(row).name));
+    let message = Message::signal(path, PROPERTIES, "PropertiesChanged");
+    w.finish().ok().map(|body| message.with_body(body))
 }

@@ -207,6 +207,7 @@ impl Engine {
     /// Tell now, because what follows in the effects refers to it.
     pub(crate) fn announce_unit_now(&mut self, id: UnitId) {
         self.queues.announce.remove(&id);
+        self.queues.told.insert(id);
         let Some(unit) = self.get(id) else { return };
         if unit.load == LoadState::Stub {
             return;

@@ -180,6 +180,13 @@ pub enum Effect {
     Configure(Setting),
 }
 
+impl Effect {
+    /// Whether it only tells somebody what happened, and may wait for what is to be done.
+    pub fn is_said(&self) -> bool {
+        matches!(self, Effect::Announce(_) | Effect::Reply { .. })
+    }
+}
+
 /// A step of a chain.
 #[derive(Debug, Clone)]
 pub enum Step {

@@ -92,11 +92,13 @@ pub(crate) struct Queues {
     pub upheld: BTreeSet<UnitId>,
     pub bound: BTreeSet<UnitId>,
     pub collect: BTreeSet<UnitId>,
-    /// Loaded for a client that looks at them before the next step: they stay until then.
+    /// Somebody looks at them before the next step, a client or the shell for what it announces: they stay until then.
     pub lookups: BTreeSet<UnitId>,
     /// Jobs of these units may have begun visibly.
     pub begun: BTreeSet<UnitId>,
     pub announce: BTreeSet<UnitId>,
+    /// Announced in this step: they stay until that is heard.
+    pub told: BTreeSet<UnitId>,
     pub announce_jobs: BTreeSet<JobId>,
     pub deferred: VecDeque<Deferred>,
 }
@@ -200,6 +202,7 @@ impl Engine {
     /// Let `event` happen at `now`; what follows from it is to be done in order.
     pub fn step(&mut self, now: Now, event: Event) -> Vec<Effect> {
         self.now = now;
+        self.queues.told.clear();
         let looked_at = std::mem::take(&mut self.queues.lookups);
         self.queues.collect.extend(looked_at);
         self.handle(event);
@@ -214,7 +217,7 @@ impl Engine {
 
     /// When the next timer on `clock` is due: then an `Event::Tick` is expected.
     pub fn deadline(&self, clock: Clock) -> Option<Usec> {
-        if clock == Clock::Monotonic && (self.has_work() || !self.queues.lookups.is_empty()) {
+        if clock == Clock::Monotonic && (self.has_work() || self.is_to_forget()) {
             return Some(self.now.monotonic);
         }
         self.timers.next(clock)
@@ -225,9 +228,20 @@ impl Engine {
         std::mem::take(&mut self.dirty)
     }
 
-    /// Whether a client asked for the unit in this step, and may look at it before the next.
+    /// Whether the next step may remove units of which the last one told.
+    pub fn is_to_forget(&self) -> bool {
+        !self.queues.lookups.is_empty()
+    }
+
+    /// Whether somebody may look at the unit before the next step.
     pub(crate) fn is_looked_at(&self, id: UnitId) -> bool {
         self.queues.lookups.contains(&id)
+    }
+
+    /// Whether listeners know of the unit and are told of a change in this step: they hear of its end after that.
+    pub(crate) fn is_news(&self, id: UnitId) -> bool {
+        let queues = &self.queues;
+        self.unit(id).announced && (queues.announce.contains(&id) || queues.told.contains(&id))
     }
 
     /// Units in the state "failed" (`NFailedUnits`).

@@ -64,6 +64,12 @@ impl Engine {
         self.store.units.get_mut(&id).expect("indices are held only while the unit is loaded")
     }
 
+    /// The state of a unit whose type is known, to change what no signal tells of; its record counts as changed.
+    pub fn machine_unannounced<M: OfKind>(&mut self, id: UnitId) -> &mut M {
+        self.dirty.insert(id);
+        M::of_mut(&mut self.unit_quiet(id).kind).expect("a machine is called only for units of its type")
+    }
+
     /// The unit, to change something that is neither logged nor shown.
     pub(crate) fn unit_quiet(&mut self, id: UnitId) -> &mut Unit {
         self.store.units.get_mut(&id).expect("indices are held only while the unit is loaded")

@@ -35,7 +35,13 @@ impl Engine {
             if self.get(id).is_none() || !self.may_collect(id) {
                 continue;
             }
-            if !self.is_held(id, &mut stays) {
+            if self.is_held(id, &mut stays) {
+                continue;
+            }
+            if self.is_news(id) {
+                self.queues_mut().lookups.insert(id);
+                stays.clear();
+            } else {
                 stays.remove(&id);
                 self.unload(id);
             }

@@ -219,6 +219,9 @@ impl Engine {
             self.timers_mut().arm(TimerKey::Job(id), Clock::Monotonic, deadline);
         }
         self.queues_mut().run.insert(id);
+        if !self.unit(unit).announced {
+            self.announce_unit_now(unit);
+        }
         self.announce_unit(unit);
         self.emit(Effect::Announce(Announcement::JobNew { job: id, unit: name }));
         id

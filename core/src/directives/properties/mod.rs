@@ -15,6 +15,8 @@ pub use value::PropertyValue;
 
 use crate::names::UnitType;
 use crate::settings::DirectiveId;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// `org.freedesktop.DBus.Property.EmitsChangedSignal` of a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,6 +198,24 @@ pub const fn groups(kind: UnitType) -> &'static [&'static [PropertyRow]] {
 /// The properties of the interface of a unit type, in order.
 pub fn of(kind: UnitType) -> impl Iterator<Item = &'static PropertyRow> {
     groups(kind).iter().copied().flatten()
+}
+
+/// Those of a unit type's interface whose changes are signalled.
+pub fn signalled(kind: UnitType) -> &'static [&'static PropertyRow] {
+    static ROWS: OnceLock<BTreeMap<UnitType, Box<[&'static PropertyRow]>>> = OnceLock::new();
+    let rows =
+        ROWS.get_or_init(|| UnitType::ALL.into_iter().map(|kind| (kind, only_signalled(of(kind)))).collect());
+    rows.get(&kind).map_or(&[], |rows| rows)
+}
+
+/// Those of `org.freedesktop.systemd1.Unit` whose changes are signalled.
+pub fn signalled_of_all() -> &'static [&'static PropertyRow] {
+    static ROWS: OnceLock<Box<[&'static PropertyRow]>> = OnceLock::new();
+    ROWS.get_or_init(|| only_signalled(UNIT.iter()))
+}
+
+fn only_signalled(rows: impl Iterator<Item = &'static PropertyRow>) -> Box<[&'static PropertyRow]> {
+    rows.filter(|row| matches!(row.emits, Emits::Change | Emits::Invalidates)).collect()
 }
 
 /// The property of this name, of the type's own interface or of `org.freedesktop.systemd1.Unit`.

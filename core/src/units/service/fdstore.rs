@@ -1,13 +1,18 @@
 //! The descriptor store (`FileDescriptorStoreMax=`) and the descriptors that a start passes on.
 use super::super::exec::say;
 use super::config;
-use super::state::{State, StoredFd};
+use super::state::{Service, State, StoredFd};
 use super::{service, service_mut, set_state, settings};
 use crate::engine::Engine;
 use crate::engine::effect::{Effect, FdId, UnitId};
 use crate::engine::event::Notify;
 use crate::graph::Dependency;
 use std::rc::Rc;
+
+/// `NFileDescriptorStore` changes without a signal, as on the reference.
+fn store_mut(e: &mut Engine, id: UnitId) -> &mut Vec<StoredFd> {
+    &mut e.machine_unannounced::<Service>(id).fd_store
+}
 
 /// `FDSTORE=1` and `FDSTOREREMOVE=1`.
 pub(super) fn told(e: &mut Engine, id: UnitId, n: &Notify) {
@@ -38,7 +43,7 @@ fn add(e: &mut Engine, id: UnitId, fd: FdId, name: Rc<str>, poll: bool) {
         return e.close_fd(fd);
     }
     e.own_fd(fd, id);
-    service_mut(e, id).fd_store.push(StoredFd { fd, name, poll });
+    store_mut(e, id).push(StoredFd { fd, name, poll });
     if poll {
         e.emit(Effect::PollFd { fd, on: true, accept: false });
     }
@@ -53,9 +58,9 @@ pub(super) fn poll_again(e: &mut Engine, id: UnitId) {
 }
 
 fn remove(e: &mut Engine, id: UnitId, which: impl Fn(&StoredFd) -> bool) {
-    let stored = std::mem::take(&mut service_mut(e, id).fd_store);
+    let stored = std::mem::take(store_mut(e, id));
     let (gone, kept) = stored.into_iter().partition::<Vec<_>, _>(|stored| which(stored));
-    service_mut(e, id).fd_store = kept;
+    *store_mut(e, id) = kept;
     for stored in gone {
         e.close_fd(stored.fd);
     }

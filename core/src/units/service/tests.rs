@@ -426,7 +426,10 @@ fn stop_post_learns_how_it_ended() {
 #[test]
 fn stored_descriptors_come_back_with_a_restart_and_go_with_a_stop() {
     let (mut w, id) = started(&["ExecStart=/a", "FileDescriptorStoreMax=2", "Restart=always"]);
+    w.e.take_dirty();
+    w.e.queues_mut().announce.clear();
     tell(&mut w, id, "/a", |n| (n.fds, n.fd_name) = (vec![FdId(1), FdId(3), FdId(5)], Some("x".into())));
+    assert!(w.e.take_dirty().contains(&id) && w.e.queues_mut().announce.is_empty(), "recorded, no signal");
     let closed = |w: &World| w.effects.iter().filter(|f| matches!(f, Effect::CloseFd(_))).count();
     assert_eq!((w.machine::<Service>(id).fd_store.len(), closed(&w)), (2, 1));
     w.done(id, "/a");
