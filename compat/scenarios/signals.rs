@@ -18,7 +18,7 @@ said = said.split(b"\r\n", 2)[2]
 subprocess.Popen(sys.argv[3:])
 def word(message):
     length, fields = struct.unpack("<II", message[4:8] + message[12:16])
-    head, body = message[:-length], message[-length:]
+    head, body = message[:len(message) - length], message[len(message) - length:]
     member = re.search(b"\3\1s\0....([A-Za-z]+)\0", head, re.S).group(1).decode()
     if member != "PropertiesChanged": return member if unit in body else None
     state = body.find(b"SubState\0")
@@ -52,4 +52,6 @@ pub const ALL: &[Scenario] = &[Scenario::new(
         let told: Vec<&str> = told.map(|(_, word)| *word).collect();
         equal("told", &told, &["UnitNew", "JobNew", "JobRemoved", "dead", "UnitRemoved"])
     },
-)];
+)
+// A reload forgets all units, and says so.
+.alone()];
