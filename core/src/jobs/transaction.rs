@@ -214,7 +214,8 @@ fn pulled_in(e: &Engine, kind: JobType, unit: UnitId, from: Pull) -> Vec<(JobTyp
     let mut todo = Vec::new();
     let weak = Pull { ignore_order: from.ignore_order, irreversible: from.irreversible, ..Pull::default() };
     let strong = Pull { matters: true, ..weak };
-    let each = |atom| neighbours(e, unit, atom);
+    let of = e.unit(unit);
+    let each = |atom: Atom| atom.kinds().flat_map(|kind| of.dependencies(kind));
     if matches!(kind, Start | Restart) {
         todo.extend(each(Atom::PullStart).map(|dep| (Start, dep, strong, OnFailure::Fails)));
         todo.extend(each(Atom::PullStartIgnored).map(|dep| (Start, dep, weak, OnFailure::Logged)));
@@ -238,7 +239,7 @@ fn pulled_in(e: &Engine, kind: JobType, unit: UnitId, from: Pull) -> Vec<(JobTyp
         todo.extend(stopped.map(|dep| (Stop, dep, strong, OnFailure::Fails)));
     }
     if kind == Reload {
-        for dep in e.unit(unit).dependencies(Dependency::PropagatesReloadTo) {
+        for dep in of.dependencies(Dependency::PropagatesReloadTo) {
             let plain = kinds::collapse(TryReload, e.unit(dep).active_state());
             if plain != JobType::Nop {
                 todo.push((plain, dep, weak, OnFailure::Ignored));
@@ -251,7 +252,7 @@ fn pulled_in(e: &Engine, kind: JobType, unit: UnitId, from: Pull) -> Vec<(JobTyp
 /// Whether a job may be made: the unit is loaded and its type can do this.
 pub(crate) fn check(e: &Engine, kind: JobType, id: UnitId) -> Result<(), Failure> {
     let unit = e.unit(id);
-    if kind != JobType::Stop {
+    if kind != JobType::Stop && unit.load != LoadState::Loaded {
         load_failure(e, id)?;
     }
     let name = &unit.name;
