@@ -150,7 +150,6 @@ impl Shell {
                 self.record_shell();
             }
             if std::mem::take(&mut self.trim) {
-                self.host.spawner.trim();
                 runstead_os::sys::heap::trim();
                 if self.options.user {
                     runstead_os::sys::heap::let_code_go();
@@ -186,7 +185,7 @@ impl Shell {
 
     /// One event: decide, make it durable, act.
     pub(crate) fn step(&mut self, event: Event) {
-        if self.engine.is_to_forget() {
+        if self.engine.may_unload_next() {
             // Units that the step removes cannot be told of any more.
             self.say();
         }

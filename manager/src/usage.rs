@@ -50,8 +50,7 @@ impl Shell {
     pub(crate) fn keep_usage(&mut self, unit: &UnitName, cgroup: &str) {
         let Some(cgroups) = self.ownership.cgroups() else { return };
         let read = |file: &str| cgroups.read(cgroup, file).ok();
-        let counted = cgroups.has_controller("memory");
-        let number = |file: &str| counted.then(|| read(file)?.trim().parse().ok()).flatten();
+        let number = |file: &str| read(file)?.trim().parse().ok();
         let used = Used {
             cpu_nsec: read("cpu.stat").as_deref().and_then(Used::cpu_of),
             memory_peak: number("memory.peak"),

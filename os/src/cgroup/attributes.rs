@@ -4,6 +4,7 @@ use crate::error::{Attempt, OsError};
 use runstead_core::engine::effect::CgroupSpec;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use std::os::fd::OwnedFd;
 
 /// Longest attribute file that is read (`cgroup.procs` of very many processes).
 const ATTRIBUTE_MAX: usize = 16 << 20;
@@ -22,25 +23,7 @@ impl Cgroups {
         let name = file(path, attribute)?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let fd = rustix::fs::openat(&self.dir, &name, flags, Mode::empty()).attempt("open", &name)?;
-        let mut bytes = Vec::new();
-        let mut chunk = [0u8; 4096];
-        loop {
-            match rustix::io::read(&fd, &mut chunk) {
-                Ok(0) => break,
-                Ok(got) => {
-                    bytes.extend_from_slice(&chunk[..got]);
-                    // The kernel writes an attribute at once: there is more only when it did not fit.
-                    if got < chunk.len() {
-                        break;
-                    }
-                }
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(OsError::new("read", name, errno)),
-            }
-            if bytes.len() > ATTRIBUTE_MAX {
-                return Err(OsError::new("read", name, Errno::FBIG));
-            }
-        }
+        let bytes = read_all(&fd).map_err(|errno| OsError::new("read", name, errno))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -84,6 +67,23 @@ pub(super) fn file(path: &str, attribute: &str) -> Result<String, OsError> {
     Ok(format!("{}/{attribute}", inside(path)?))
 }
 
+/// The kernel gives a list of processes a page at a time, whole lines only: less than was asked for is not its end.
+fn read_all(fd: &OwnedFd) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0u8; 4096];
+    loop {
+        match rustix::io::read(fd, &mut chunk) {
+            Ok(0) => return Ok(bytes),
+            Ok(got) => bytes.extend_from_slice(&chunk[..got]),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+        if bytes.len() > ATTRIBUTE_MAX {
+            return Err(Errno::FBIG);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::cgroup::tests::Scratch;
@@ -106,5 +106,18 @@ mod tests {
         assert_eq!(names, ["nonsense.max", "cgroup.max.descendants"]);
         assert_eq!(scratch.0.read("/a.slice/b.service", "cgroup.max.depth").expect("read"), "3\n");
         assert!(scratch.0.write("/", "../cgroup.procs", "0").is_err());
+    }
+
+    #[test]
+    fn what_comes_in_parts_is_read_to_its_end() {
+        let (read, write) = rustix::pipe::pipe().expect("a pipe");
+        let writer = std::thread::spawn(move || {
+            for part in ["1\n2\n", "3\n"] {
+                rustix::io::write(&write, part.as_bytes()).expect("written");
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        });
+        assert_eq!(super::read_all(&read), Ok(b"1\n2\n3\n".to_vec()));
+        writer.join().expect("it wrote");
     }
 }

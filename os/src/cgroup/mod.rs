@@ -88,11 +88,6 @@ impl Cgroups {
         &self.root
     }
 
-    /// Whether the kernel offers this controller here.
-    pub fn has_controller(&self, name: &str) -> bool {
-        self.available.contains(name)
-    }
-
     /// Controllers that may be used here.
     pub fn controllers(&self) -> impl Iterator<Item = &str> {
         self.available.iter().map(String::as_str)

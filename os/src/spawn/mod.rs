@@ -208,11 +208,6 @@ impl Spawner {
         }
     }
 
-    /// Give back memory that only the children's start needed.
-    pub fn trim(&self) {
-        self.arena.borrow_mut().trim();
-    }
-
     /// Which way children are made; anything but [`How::IntoCgroup`] deserves one line in the log.
     pub fn how(&self) -> How {
         self.how.get()

@@ -79,11 +79,15 @@ impl Drop for Whole {
 }
 
 impl Hidden {
-    /// All of it, each time: what was given back and taken again since is not marked any more, and whether that
-    /// happened cannot be seen. Where nothing is new the kernel only looks.
     fn follow_heap(&mut self) {
         // SAFETY: asks only.
         let end = unsafe { libc::sbrk(0) } as usize / page_size() * page_size();
+        self.hide_heap_to(end);
+    }
+
+    /// All of it, each time: what was given back and taken again since is not marked any more, and whether that
+    /// happened cannot be seen. Where nothing is new the kernel only looks.
+    fn hide_heap_to(&mut self, end: usize) {
         let all = self.heap.start..end.max(self.heap.start);
         if advise(&all, libc::MADV_DONTFORK) {
             self.heap = all;
@@ -237,5 +241,49 @@ mod tests {
         };
         let line = maps.lines().find(holds).expect("mapped");
         assert!(line.contains("r--p"), "{line}");
+    }
+
+    /// How many pages of the range children would get.
+    fn inherited(range: &Range<usize>) -> usize {
+        let maps = std::fs::read_to_string("/proc/self/smaps").expect("proc");
+        let mut here = 0..0;
+        let mut pages = 0;
+        for line in maps.lines() {
+            let bounds = line.split_once(' ').and_then(|(bounds, _)| bounds.split_once('-'));
+            if let Some((start, end)) = bounds {
+                let [start, end] = [start, end].map(|at| usize::from_str_radix(at, 16).unwrap_or(0));
+                here = start.max(range.start)..end.min(range.end);
+            } else if line.starts_with("VmFlags:") && !line.split_ascii_whitespace().any(|flag| flag == "dc")
+            {
+                pages += here.len() / page_size();
+            }
+        }
+        pages
+    }
+
+    #[test]
+    fn what_is_given_back_and_taken_again_is_hidden_again() {
+        use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+        let page = page_size();
+        let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        // SAFETY: a fresh mapping, at an address the kernel chooses.
+        let base =
+            unsafe { mmap_anonymous(std::ptr::null_mut(), 8 * page, protection, flags) }.expect("mapped");
+        let start = base as usize;
+        let all = start..start + 8 * page;
+        let mut hidden = Hidden { fixed: Vec::new(), heap: start..start };
+        assert_eq!(inherited(&all), 8);
+        hidden.hide_heap_to(all.end);
+        assert_eq!(inherited(&all), 0);
+        // SAFETY: four pages of the mapping made above, which nothing refers to.
+        let again = unsafe {
+            let middle = base.byte_add(2 * page);
+            mmap_anonymous(middle, 4 * page, protection, flags | MapFlags::FIXED)
+        };
+        assert!(again.is_ok() && inherited(&all) == 4);
+        hidden.hide_heap_to(all.end);
+        assert_eq!(inherited(&all), 0);
+        // SAFETY: as above.
+        unsafe { munmap(base, 8 * page) }.expect("unmapped");
     }
 }

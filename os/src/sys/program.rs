@@ -8,8 +8,8 @@
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::ffi::c_void;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 /// How an argument of an [`Instruction`] is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,10 +192,10 @@ impl Drop for Region {
     }
 }
 
-/// Where the next programs go. A region lives as long as one of its programs; the last one waits for more.
+/// Where the next programs go. A region lives as long as one of its programs.
 #[derive(Debug, Default)]
 pub struct Arena {
-    current: Option<Arc<Region>>,
+    current: Weak<Region>,
     used: usize,
 }
 
@@ -203,25 +203,19 @@ impl Arena {
     /// Room for `length` bytes that no living program uses: the region, and where in it.
     fn take(&mut self, length: usize) -> Result<(Arc<Region>, usize), Errno> {
         let length = length.checked_next_multiple_of(ALIGN).ok_or(Errno::NOMEM)?;
-        if let Some(region) = &self.current {
-            if Arc::strong_count(region) == 1 {
-                self.used = 0;
-            }
-            if length <= region.length - self.used {
-                let at = self.used;
-                self.used += length;
-                return Ok((region.clone(), at));
-            }
-            region.keep_from_children();
+        if let Some(region) = self.current.upgrade()
+            && length <= region.length - self.used
+        {
+            let at = self.used;
+            self.used += length;
+            return Ok((region, at));
+        }
+        if let Some(full) = self.current.upgrade() {
+            full.keep_from_children();
         }
         let region = Arc::new(Region::new(length.max(REGION))?);
-        (self.current, self.used) = (Some(region.clone()), length);
+        (self.current, self.used) = (Arc::downgrade(&region), length);
         Ok((region, 0))
-    }
-
-    /// Give the memory back that no living program uses.
-    pub fn trim(&mut self) {
-        self.current.take_if(|region| Arc::strong_count(region) == 1);
     }
 }
 
@@ -409,19 +403,13 @@ mod tests {
     }
 
     #[test]
-    fn a_region_is_used_again_when_its_programs_are_gone() {
+    fn a_region_goes_with_its_last_program() {
         let mut arena = Arena::default();
         let (first, second) = (program(&mut arena, 1, 10), program(&mut arena, 2, 10));
-        let address = first.address();
         drop(first);
-        assert!(program(&mut arena, 3, 10).address() > second.address() && holds(&second, 2, 10));
-        arena.trim();
-        assert!(arena.current.is_some() && holds(&second, 2, 10));
+        assert!(holds(&second, 2, 10) && arena.current.upgrade().is_some());
         drop(second);
-        let again = program(&mut arena, 4, 10);
-        assert!(again.address() == address && holds(&again, 4, 10));
-        drop(again);
-        arena.trim();
-        assert!(arena.current.is_none());
+        assert!(arena.current.upgrade().is_none());
+        assert!(holds(&program(&mut arena, 3, 10), 3, 10));
     }
 }
