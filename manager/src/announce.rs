@@ -8,8 +8,8 @@ use runstead_core::names::UnitName;
 use runstead_wire::dbus::Message;
 use std::collections::{BTreeSet, VecDeque};
 
-/// So much is said at once; more waits in no queue.
-const SAID_AT_ONCE: usize = 256;
+/// When so much waits it is said, whatever else is to be done.
+const WAITING_MAX: usize = 256;
 
 /// What is to be said once what is to be done is done: programs that were started run meanwhile.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl Shell {
     /// Say it when the round of the loop is over.
     pub(crate) fn say_later(&mut self, effect: Effect) {
         self.said.push(effect);
-        if self.said.queue.len() >= SAID_AT_ONCE {
+        if self.said.queue.len() >= WAITING_MAX {
             self.say();
         }
     }

@@ -261,7 +261,7 @@ impl Engine {
                 );
                 self.enqueue_job(id, JobType::Start, JobMode::Replace)
             }),
-            false => crate::jobs::transaction::load_failure(self, id).and(Err(super::effect::Failure {
+            false => crate::jobs::transaction::load_failure(self.unit(id)).and(Err(super::effect::Failure {
                 kind: super::effect::FailureKind::NoSuchUnit,
                 message: "not loaded".into(),
             })),

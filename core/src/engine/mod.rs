@@ -217,7 +217,7 @@ impl Engine {
 
     /// When the next timer on `clock` is due: then an `Event::Tick` is expected.
     pub fn deadline(&self, clock: Clock) -> Option<Usec> {
-        if clock == Clock::Monotonic && (self.has_work() || self.is_to_forget()) {
+        if clock == Clock::Monotonic && (self.has_work() || self.may_unload_next()) {
             return Some(self.now.monotonic);
         }
         self.timers.next(clock)
@@ -228,8 +228,8 @@ impl Engine {
         std::mem::take(&mut self.dirty)
     }
 
-    /// Whether the next step may remove units of which the last one told.
-    pub fn is_to_forget(&self) -> bool {
+    /// Whether the next step may take units out of memory of which the last ones told.
+    pub fn may_unload_next(&self) -> bool {
         !self.queues.lookups.is_empty()
     }
 

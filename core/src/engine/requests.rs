@@ -87,7 +87,7 @@ impl Engine {
             }
             Request::SetProperties { unit, runtime, text } => {
                 let id = self.named(&unit)?;
-                load_failure(self, id)?;
+                load_failure(self.unit(id))?;
                 self.emit(Effect::WriteDropin { unit: self.unit(id).name.clone(), runtime, text });
                 self.store.to_load.insert(id);
                 Ok(Response::Done)
@@ -186,7 +186,7 @@ impl Engine {
             unit.pins = unit.pins.saturating_sub(1);
             self.queues.collect.insert(id);
         }
-        load_failure(self, id)?;
+        load_failure(self.unit(id))?;
         fds.iter().for_each(|(_, fd)| self.own_fd(*fd, id));
         self.unit_mut(id).given_fds = fds;
         if add_ref {
@@ -276,7 +276,7 @@ impl Engine {
 
     fn clean(&mut self, unit: &UnitName, what: u32) -> Answer {
         let id = self.named(unit)?;
-        load_failure(self, id)?;
+        load_failure(self.unit(id))?;
         if !self.unit(id).active_state().is_down() || self.unit(id).job.is_some() {
             return Err(refuse(FailureKind::UnitBusy, "Unit is not inactive or has pending job."));
         }
@@ -308,7 +308,7 @@ impl Engine {
 
     fn activate_bus_name(&mut self, name: &Rc<str>, unit: &UnitName) -> Response {
         let result = self.named(unit).and_then(|id| {
-            load_failure(self, id)?;
+            load_failure(self.unit(id))?;
             match self.unit(id).refuse_manual_start() {
                 true => Err(refuse(
                     FailureKind::OnlyByDependency,

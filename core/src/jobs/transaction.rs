@@ -2,8 +2,8 @@
 //!
 //! The closure over requirements is walked depth first with an explicit stack. `reduce` then makes the set consistent,
 //! `order` breaks ordering cycles, `install` puts it into the queue.
-use crate::engine::Engine;
 use crate::engine::effect::{Failure, FailureKind, JobType, UnitId};
+use crate::engine::{Engine, Unit};
 use crate::graph::{Atom, Dependency};
 use crate::jobs::kinds;
 use crate::names::UnitType;
@@ -252,8 +252,8 @@ fn pulled_in(e: &Engine, kind: JobType, unit: UnitId, from: Pull) -> Vec<(JobTyp
 /// Whether a job may be made: the unit is loaded and its type can do this.
 pub(crate) fn check(e: &Engine, kind: JobType, id: UnitId) -> Result<(), Failure> {
     let unit = e.unit(id);
-    if kind != JobType::Stop && unit.load != LoadState::Loaded {
-        load_failure(e, id)?;
+    if kind != JobType::Stop {
+        load_failure(unit)?;
     }
     let name = &unit.name;
     let device = unit.unit_type() == UnitType::Device;
@@ -274,8 +274,7 @@ pub(crate) fn check(e: &Engine, kind: JobType, id: UnitId) -> Result<(), Failure
 }
 
 /// The refusal that a unit which is not properly loaded gives.
-pub(crate) fn load_failure(e: &Engine, id: UnitId) -> Result<(), Failure> {
-    let unit = e.unit(id);
+pub(crate) fn load_failure(unit: &Unit) -> Result<(), Failure> {
     let name = &unit.name;
     let (kind, message) = match unit.load {
         LoadState::Loaded => return Ok(()),
