@@ -221,6 +221,17 @@ fn a_cycle_of_requirements_is_refused() {
     assert_eq!(failure(world.start("a.service")), FailureKind::TransactionOrderIsCyclic);
 }
 
+/// Found by a random plan: the second half of the restart and the start waited for each other for ever.
+#[test]
+fn a_cycle_that_only_the_start_after_a_restart_has_is_refused() {
+    let mut world = World::new(1);
+    world.file("a.service", &daemon("Requires=b.service"));
+    world.file("b.service", &daemon("After=a.service\nBefore=a.service"));
+    let restart = world.job("a.service", JobType::Restart, JobMode::Replace);
+    assert_eq!(failure(restart), FailureKind::TransactionOrderIsCyclic);
+    assert_eq!(world.engine.jobs().count(), 0);
+}
+
 #[test]
 fn contradicting_requirements_are_refused() {
     let mut world = World::with(&[("c.service", DAEMON)]);

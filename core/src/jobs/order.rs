@@ -40,6 +40,22 @@ struct Step {
     todo: std::vec::IntoIter<UnitId>,
 }
 
+/// Restart jobs wait as stops first, and then as starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Half {
+    First,
+    Second,
+}
+
+impl Half {
+    fn of(self, kind: JobType) -> JobType {
+        match (self, kind) {
+            (Half::Second, JobType::Restart) => JobType::Start,
+            _ => kind,
+        }
+    }
+}
+
 /// What a job of the transaction, or one already enqueued, is for a unit.
 fn job_of(e: &Engine, tr: &Transaction, unit: UnitId) -> Option<(JobType, Option<Index>)> {
     if let Some(&index) = tr.by_unit.get(&unit).and_then(|jobs| jobs.first()) {
@@ -49,15 +65,16 @@ fn job_of(e: &Engine, tr: &Transaction, unit: UnitId) -> Option<(JobType, Option
 }
 
 /// Units whose jobs this unit's job waits for.
-fn predecessors(e: &Engine, tr: &Transaction, unit: UnitId) -> Vec<UnitId> {
+fn predecessors(e: &Engine, tr: &Transaction, unit: UnitId, half: Half) -> Vec<UnitId> {
     let Some((mine, index)) = job_of(e, tr, unit) else { return Vec::new() };
     if index.and_then(|index| tr.draft(index)).is_some_and(|draft| draft.ignore_order) {
         return Vec::new();
     }
     let range = (Dependency::Before, UnitId(0))..=(Dependency::After, UnitId(u32::MAX));
     let edges = e.unit(unit).deps.range(range);
+    let waits = |kind, theirs| waits(half.of(mine), kind, half.of(theirs));
     edges
-        .filter(|(key, _)| job_of(e, tr, key.1).is_some_and(|(theirs, _)| waits(mine, key.0, theirs)))
+        .filter(|(key, _)| job_of(e, tr, key.1).is_some_and(|(theirs, _)| waits(key.0, theirs)))
         .map(|(key, _)| key.1)
         .collect()
 }
@@ -66,7 +83,7 @@ impl Transaction {
     /// Break ordering cycles: of each, the first job on the way back whose unit the anchor can do without is deleted, and
     /// the whole cycle logged. Deterministic: units are walked in index order.
     pub fn break_cycles(&mut self, e: &mut Engine) -> Result<(), Failure> {
-        while let Some(cycle) = self.find_cycle(e) {
+        while let Some(cycle) = self.find_cycle(e, Half::First).or_else(|| self.find_cycle(e, Half::Second)) {
             let victim = cycle.iter().rev().copied().find(|unit| {
                 let mut jobs =
                     self.by_unit.get(unit).into_iter().flatten().filter_map(|&index| self.draft(index));
@@ -88,14 +105,14 @@ impl Transaction {
     }
 
     /// Units of one cycle: each waits for the next, the last for the first.
-    fn find_cycle(&self, e: &Engine) -> Option<Vec<UnitId>> {
+    fn find_cycle(&self, e: &Engine, half: Half) -> Option<Vec<UnitId>> {
         let mut marks: BTreeMap<UnitId, Mark> = BTreeMap::new();
         for &start in self.by_unit.keys() {
             if marks.contains_key(&start) {
                 continue;
             }
             marks.insert(start, Mark::OnPath);
-            let mut path = vec![Step { unit: start, todo: predecessors(e, self, start).into_iter() }];
+            let mut path = vec![Step { unit: start, todo: predecessors(e, self, start, half).into_iter() }];
             while let Some(step) = path.last_mut() {
                 let Some(next) = step.todo.next() else {
                     marks.insert(step.unit, Mark::Done);
@@ -110,7 +127,7 @@ impl Transaction {
                     }
                     None => {
                         marks.insert(next, Mark::OnPath);
-                        path.push(Step { unit: next, todo: predecessors(e, self, next).into_iter() });
+                        path.push(Step { unit: next, todo: predecessors(e, self, next, half).into_iter() });
                     }
                 }
             }
