@@ -1,5 +1,5 @@
 //! Shows: what clients see of the manager. `systemd1` is the D-Bus interface `org.freedesktop.systemd1`, `login1` that of
-//! the login manager, `runtree` the files below the run root.
+//! the login manager.
 #![forbid(unsafe_code)]
 
 pub mod error;
@@ -7,5 +7,4 @@ pub mod interface;
 mod introspection;
 pub mod login1;
 pub mod polkit;
-pub mod runtree;
 pub mod systemd1;

@@ -166,8 +166,9 @@ fn spec(unit: &UnitName, settings: &Settings) -> SpawnSpec {
         invocation: "00112233445566778899aabbccddeeff".into(),
         cgroup: Some(format!("/system.slice/{unit}").into()),
         subgroup: None,
+        shared: None,
         fds: if sockets { vec![(FdId(1), "dbus.socket".into()), (FdId(2), "stored".into())] } else { vec![] },
-        listen_fds: if sockets { 2 } else { 0 },
+        socket_fds: usize::from(sockets),
         socket: None,
         environment: vec![("MAINPID".into(), "77".into())],
         notify: settings.word(ids::SERVICE_TYPE) == "notify",
@@ -228,6 +229,17 @@ fn what_must_not_be_skipped_is_refused() {
 }
 
 #[test]
+fn all_files_of_a_pattern_are_read_in_order() {
+    let (unit, settings) = settings("a", "ExecStart=/bin/a\nEnvironmentFile=/etc/a/*.env");
+    let mut facts = facts(&settings);
+    assert!(compile(&spec(&unit, &settings), &facts).is_err(), "there is none");
+    facts.environment_files =
+        ["A=1\nB=1", "A=2"].map(|text| ("/etc/a/*.env".into(), Some(text.into()))).into();
+    let text = show(&compile(&spec(&unit, &settings), &facts).expect("a plan"));
+    assert!(text.contains(r#""A=2", "B=1""#), "{text}");
+}
+
+#[test]
 fn without_namespaces_hardening_is_skipped_and_data_is_not() {
     let run = |lines: &str| {
         let (unit, settings) = settings("a", &format!("ExecStart=/bin/a\n{lines}"));
@@ -242,6 +254,8 @@ fn without_namespaces_hardening_is_skipped_and_data_is_not() {
         "{skipped:?}"
     );
     assert_eq!(run("BindPaths=/a:/b").unwrap_err().exit, ExitStatus::Namespace);
+    let root = show(&run("RootDirectory=/r\nProtectSystem=strict").unwrap());
+    assert!(root.contains(r#"Chroot { root: "/r" }"#) && !root.contains("Unshare"), "{root}");
 }
 
 #[test]

@@ -157,16 +157,23 @@ impl Shell {
             {
                 self.look_whether_ready();
             }
-            // dbus-broker's unit has this name as an alias, too.
-            Announcement::UnitChanged(unit) if unit.as_str() == "dbus.service" => {
-                let up = self.engine.find_unit(unit).is_some_and(|unit| unit.sub_state() == "running");
-                if up && !self.bus.wanted {
-                    self.bus_wanted();
-                }
-                self.bus.wanted = up;
-            }
+            Announcement::UnitChanged(unit) => self.look_at_bus(unit),
             _ => {}
         }
+    }
+
+    /// Whether the system bus is there. Its unit may have another name of its own: `dbus.service` is an alias of
+    /// dbus-broker's, where that is.
+    fn look_at_bus(&mut self, changed: &UnitName) {
+        let Some(unit) = self.engine.find_unit(changed) else { return };
+        if !unit.aliases.iter().any(|name| name.as_str() == "dbus.service") {
+            return;
+        }
+        let up = unit.sub_state() == "running";
+        if up && !self.bus.wanted {
+            self.bus_wanted();
+        }
+        self.bus.wanted = up;
     }
 
     fn anybody_listens(&self) -> bool {
@@ -210,8 +217,8 @@ impl Shell {
         if let Some(private) = self.clients.peers.get_mut(&peer).filter(|_| peer != BUS) {
             private.quiet = None;
         }
-        if peer == BUS && self.bus.subscribers.insert(caller.sender.clone()) {
-            self.watch_sender(&caller.sender);
+        if peer == BUS {
+            self.bus.subscribers.insert(caller.sender.clone());
         }
     }
 

@@ -1,6 +1,8 @@
 //! Callers on the system bus who are not root: polkit is asked whether they may. Nothing waits for its answer, and how much
 //! can wait is bounded, of each sender and of all together.
+use crate::calls::{LIMITS_EXCEEDED, Past};
 use crate::clients::BUS;
+use crate::persist::MessageRecord;
 use crate::shell::Shell;
 use runstead_api::polkit::{Question, Verdict};
 use runstead_api::systemd1::errors::Error;
@@ -31,8 +33,8 @@ struct Asked {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct AskedRecord {
     serial: u32,
-    message: Vec<u8>,
-    fds: Vec<u64>,
+    #[serde(flatten)]
+    message: MessageRecord,
     caller: Caller,
 }
 
@@ -70,18 +72,16 @@ impl Authority {
     /// What the next image has to know.
     pub fn records(&self) -> Vec<AskedRecord> {
         let record = |(serial, asked): (&u32, &Asked)| {
-            let mut message = Vec::new();
-            asked.message.encode(asked.message.serial, None, usize::MAX, &mut message).ok()?;
-            let (fds, caller) = (asked.message.fds().to_vec(), asked.caller.clone());
-            Some(AskedRecord { serial: *serial, message, fds, caller })
+            let message = MessageRecord::of(&asked.message)?;
+            Some(AskedRecord { serial: *serial, message, caller: asked.caller.clone() })
         };
         self.asked.iter().filter_map(record).collect()
     }
 
     /// As the image before had it: the connection on which the answer comes is kept, too.
     pub fn restore(&mut self, records: Vec<AskedRecord>) {
-        for AskedRecord { serial, message, fds, caller } in records {
-            if let Ok(Some(message)) = Message::decode(&message, |_| Ok(fds)) {
+        for AskedRecord { serial, message, caller } in records {
+            if let Some(message) = message.message() {
                 self.asked.insert(serial, Asked { message, caller, until: Instant::now() + PATIENCE });
             }
         }
@@ -97,10 +97,7 @@ impl Shell {
         question: &Question,
     ) -> Result<(), Error> {
         if !self.authority.has_room(&caller.sender, message.body().len()) {
-            return Err(Error::new(
-                "org.freedesktop.DBus.Error.LimitsExceeded",
-                "Too many calls wait for polkit",
-            ));
+            return Err(Error::new(LIMITS_EXCEEDED, "Too many calls wait for polkit"));
         }
         let interactive = message.flags & ALLOW_INTERACTIVE_AUTHORIZATION != 0;
         let serial = question.call(&caller.sender, interactive).and_then(|call| self.send(BUS, &call));
@@ -128,7 +125,7 @@ impl Shell {
     fn judge(&mut self, asked: Asked, verdict: Verdict) {
         let Asked { message, caller, .. } = asked;
         match verdict {
-            Verdict::Allowed => self.dispatch_allowed(&message, caller),
+            Verdict::Allowed => self.dispatch_past(BUS, &message, caller, Past::Polkit),
             Verdict::Refused(name, text) => self.reply(BUS, &message, Message::error(&message, &name, &text)),
         }
         self.close_unclaimed(&message);

@@ -1,6 +1,7 @@
 //! The system bus: we are its client, asynchronously, and never wait for it. It comes and goes; the manager does not mind.
+use crate::calls::LIMITS_EXCEEDED;
 use crate::clients::{BUS, Peer};
-use crate::persist::ShellRecord;
+use crate::persist::{MessageRecord, ShellRecord};
 use crate::shell::Shell;
 use runstead_api::systemd1::BUS_NAME;
 use runstead_core::engine::effect::{FdId, Request};
@@ -9,24 +10,30 @@ use runstead_core::names::UnitName;
 use runstead_os::socket::{Credentials, unix};
 use runstead_wire::dbus::auth::ClientAuth;
 use runstead_wire::dbus::{Connection, Kind, Limits, Message, Value};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 const DRIVER: &str = "org.freedesktop.DBus";
 const DRIVER_PATH: &str = "/org/freedesktop/DBus";
+/// That a name has another owner, or none any more.
+const OWNER_RULE: &str = "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',\
+                          interface='org.freedesktop.DBus',member='NameOwnerChanged'";
 /// How long to wait before the bus is tried again.
 const RETRY: Duration = Duration::from_millis(200);
-/// How long a re-execution waits for the bus to tell who callers are.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// Calls of callers that the bus has not told us of yet.
+/// Calls of callers that the bus has not told us of yet, the bytes of their bodies (the longest message is one of them), and
+/// their descriptors.
 const MAX_HELD: usize = 1024;
+const MAX_HELD_BYTES: usize = 32 << 20;
+const MAX_HELD_FDS: usize = 512;
 
 /// What an answer of the bus driver is for.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Question {
     Hello,
     RequestName,
-    Match,
+    /// To be told of something, or no longer: the rule.
+    Match(String),
     /// Who a sender is; the calls that wait for it are in `held`.
     Credentials(String),
     /// Who owns a name of `BusName=`.
@@ -35,6 +42,13 @@ enum Question {
         name: String,
         owner: String,
     },
+}
+
+/// What the bus was asked, and the calls that wait for its answer, for the next image.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct BusRecord {
+    questions: Vec<(u32, Question)>,
+    held: Vec<(String, MessageRecord)>,
 }
 
 /// Our side of the system bus.
@@ -52,8 +66,9 @@ pub(crate) struct SystemBus {
     questions: BTreeMap<u32, Question>,
     senders: BTreeMap<String, Caller>,
     held: BTreeMap<String, Vec<Message>>,
-    asking_since: Option<Instant>,
     watched_names: BTreeSet<String>,
+    /// The bus tells us who leaves.
+    pub sees_leavers: bool,
     retry_at: Option<Instant>,
 }
 
@@ -71,6 +86,7 @@ impl SystemBus {
         self.jobs = record.bus_jobs.iter().copied().collect();
         if connected {
             self.unique_name.clone_from(&record.bus_name);
+            self.sees_leavers = record.sees_leavers;
             self.watched_names = record.watched_names.iter().cloned().collect();
             let senders = record.senders.iter().map(|caller| (caller.sender.clone(), caller.clone()));
             self.senders = senders.collect();
@@ -87,15 +103,35 @@ impl SystemBus {
         self.senders.values().cloned().collect()
     }
 
+    /// Whether one more call may wait until we know who sent it.
+    fn has_room(&self, message: &Message) -> bool {
+        let held = || self.held.values().flatten();
+        let bytes: usize = held().map(|message| message.body().len()).sum();
+        let fds: usize = held().map(|message| message.fds().len()).sum();
+        held().count() < MAX_HELD
+            && bytes.saturating_add(message.body().len()) <= MAX_HELD_BYTES
+            && fds + message.fds().len() <= MAX_HELD_FDS
+    }
+
     /// Whether a call that waits brought this descriptor.
     pub fn holds_fd(&self, fd: FdId) -> bool {
         self.held.values().flatten().any(|message| message.fds().contains(&fd.0))
     }
 
-    /// How much longer to wait for answers that calls wait for, before these are given up for a re-execution.
-    pub fn owes_answers(&self) -> Option<Duration> {
-        let since = self.asking_since.filter(|_| !self.held.is_empty())?;
-        PATIENCE.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
+    /// What the next image has to know: the answers come to it.
+    pub fn record(&self) -> BusRecord {
+        let questions = self.questions.iter().map(|(serial, question)| (*serial, question.clone())).collect();
+        let held = self.held.iter().flat_map(|(sender, held)| held.iter().map(move |one| (sender, one)));
+        let held = held.filter_map(|(sender, one)| Some((sender.clone(), MessageRecord::of(one)?))).collect();
+        BusRecord { questions, held }
+    }
+
+    /// As the image before had it, on the same connection.
+    pub fn go_on(&mut self, record: BusRecord) {
+        self.questions = record.questions.into_iter().collect();
+        for (sender, message) in record.held {
+            self.held.entry(sender).or_default().extend(message.message());
+        }
     }
 
     /// Whether nobody on the bus has to do with us.
@@ -152,18 +188,17 @@ impl Shell {
         self.forget_questions();
         let address = std::mem::take(&mut self.bus.address);
         let wanted = self.bus.wanted;
-        self.bus = SystemBus { address, wanted, ..SystemBus::default() };
+        let lost = std::mem::replace(&mut self.bus, SystemBus { address, wanted, ..SystemBus::default() });
+        lost.held.into_values().flatten().for_each(|message| self.close_unclaimed(&message));
         if wanted {
             self.bus.retry_at = Some(Instant::now() + RETRY);
         }
     }
 
-    fn ask(&mut self, message: Option<Message>, question: Question) {
-        if let Some(message) = message
-            && let Some(serial) = self.send(BUS, &message)
-        {
-            self.bus.questions.insert(serial, question);
-        }
+    /// Ask the bus's driver; whether that was possible.
+    fn ask(&mut self, message: Option<Message>, question: Question) -> bool {
+        let serial = message.and_then(|message| self.send(BUS, &message));
+        serial.map(|serial| self.bus.questions.insert(serial, question)).is_some()
     }
 
     /// An answer came.
@@ -195,12 +230,17 @@ impl Shell {
                 let pid = pid.and_then(|pid| i32::try_from(pid).ok());
                 self.pending.push_back(Event::BusName { name: name.into(), owner: owner.into(), pid });
             }
-            _ => {}
+            Question::Match(rule) if failed => {
+                let text = message.error_text().unwrap_or("no reason given").to_owned();
+                self.complain(4, &format!("the system bus does not tell us of {rule}: {text}"));
+            }
+            Question::Hello | Question::RequestName | Question::Match(_) => {}
         }
     }
 
     /// Own our name, and hear of the signals that concern us.
     fn introduce_ourselves(&mut self) {
+        self.watch_leavers();
         let name = driver_call("RequestName", |writer| {
             writer.str(BUS_NAME).u32(0);
         });
@@ -209,9 +249,17 @@ impl Shell {
                           interface='org.freedesktop.systemd1.Activator',member='ActivationRequest'";
         self.add_match(activation);
         self.watch_bus_names();
-        // Those that a crash left us with.
+        // Those that a crash left us with, if they are still there.
         for sender in self.bus.subscribers.iter().cloned().collect::<Vec<_>>() {
-            self.watch_sender(&sender);
+            self.ask_who_is(&sender);
+        }
+    }
+
+    /// Hear of everybody who leaves the bus: one rule for all, since the bus allows a connection only so many.
+    pub(crate) fn watch_leavers(&mut self) {
+        if self.bus.unique_name.is_some() && !self.bus.sees_leavers {
+            self.bus.sees_leavers = true;
+            self.add_match(&format!("{OWNER_RULE},arg2=''"));
         }
     }
 
@@ -229,7 +277,7 @@ impl Shell {
         let call = driver_call("AddMatch", |writer| {
             writer.str(rule);
         });
-        self.ask(call, Question::Match);
+        self.ask(call, Question::Match(rule.to_owned()));
     }
 
     /// Follow the owner of a name of `BusName=`.
@@ -251,13 +299,8 @@ impl Shell {
             let call = driver_call("RemoveMatch", |writer| {
                 writer.str(&rule);
             });
-            self.ask(call, Question::Match);
+            self.ask(call, Question::Match(rule));
         }
-    }
-
-    /// Follow whether a sender is still there.
-    pub(crate) fn watch_sender(&mut self, sender: &str) {
-        self.add_match(&owner_rule(sender));
     }
 
     fn name_owner(&mut self, name: &str, owner: &str) {
@@ -303,7 +346,7 @@ impl Shell {
                     self.pending.push_back(Event::CallerGone(caller.connection));
                 }
             }
-        } else {
+        } else if self.bus.watched_names.contains(name) {
             self.name_owner(name, new);
         }
     }
@@ -343,27 +386,34 @@ impl Shell {
             self.dispatch(BUS, message, caller);
             return;
         }
-        if self.bus.held.values().map(Vec::len).sum::<usize>() >= MAX_HELD {
-            let error =
-                Message::error(message, "org.freedesktop.DBus.Error.LimitsExceeded", "Too many calls wait");
+        if !self.bus.has_room(message) {
+            let error = Message::error(message, LIMITS_EXCEEDED, "Too many calls wait");
             self.reply(BUS, message, error);
             return;
         }
         let first = !self.bus.held.contains_key(&sender);
         self.bus.held.entry(sender.clone()).or_default().push(message.clone());
         if first {
-            self.watch_sender(&sender);
-            let call = driver_call("GetConnectionCredentials", |writer| {
-                writer.str(&sender);
-            });
-            self.bus.asking_since = Some(Instant::now());
-            self.ask(call, Question::Credentials(sender));
+            self.ask_who_is(&sender);
+        }
+    }
+
+    fn ask_who_is(&mut self, sender: &str) {
+        let call = driver_call("GetConnectionCredentials", |writer| {
+            writer.str(sender);
+        });
+        if !self.ask(call, Question::Credentials(sender.to_owned())) {
+            self.sender_known(sender, None);
         }
     }
 
     fn sender_known(&mut self, sender: &str, answer: Option<&Message>) {
         let held = self.bus.held.remove(sender).unwrap_or_default();
-        let Some(answer) = answer else { return };
+        let Some(answer) = answer else {
+            // It left before the bus could tell.
+            self.bus.subscribers.remove(sender);
+            return held.iter().for_each(|message| self.close_unclaimed(message));
+        };
         let mut caller =
             Caller { connection: self.clients.new_id(), sender: sender.to_owned(), uid: u32::MAX, pid: 0 };
         if let Ok(Value::Dict(_, entries)) = answer.body_reader().value() {
@@ -388,12 +438,54 @@ impl Shell {
 }
 
 fn owner_rule(name: &str) -> String {
-    format!(
-        "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',interface='org.freedesktop.DBus',\
-         member='NameOwnerChanged',arg0='{name}'"
-    )
+    format!("{OWNER_RULE},arg0='{name}'")
 }
 
 fn driver_call(member: &str, write: impl FnOnce(&mut runstead_wire::dbus::Writer)) -> Option<Message> {
     Message::method_call(Some(DRIVER), DRIVER_PATH, DRIVER, member).build(write).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(bytes: usize, fds: u64) -> Message {
+        let call = Message::method_call(None, "/", "a.b", "C").build(|body| {
+            body.str(&"x".repeat(bytes));
+            (0..fds).for_each(|fd| {
+                body.fd(fd);
+            });
+        });
+        call.expect("it can be built")
+    }
+
+    #[test]
+    fn what_the_bus_was_asked_outlives_the_image() {
+        let mut before = SystemBus::default();
+        before.questions.insert(3, Question::Hello);
+        before.questions.insert(7, Question::Credentials(":1.1".to_owned()));
+        let (mut one, mut other) = (call(3, 2), call(4, 0));
+        (one.serial, other.serial) = (5, 6);
+        before.held.insert(":1.1".to_owned(), vec![one, other]);
+        let bytes = serde_json::to_vec(&before.record()).expect("records are text");
+        let mut after = SystemBus::default();
+        after.go_on(serde_json::from_slice(&bytes).expect("they are read again"));
+        assert_eq!(serde_json::to_vec(&after.record()).expect("again"), bytes);
+        assert!(matches!(after.questions.remove(&3), Some(Question::Hello)));
+        assert!(
+            matches!(after.questions.remove(&7), Some(Question::Credentials(sender)) if sender == ":1.1")
+        );
+        assert!(after.holds_fd(FdId(1)), "their descriptors are kept");
+    }
+
+    #[test]
+    fn what_waits_to_be_known_is_bounded() {
+        let mut bus = SystemBus::default();
+        assert!(bus.has_room(&call(MAX_HELD_BYTES - 16, 0)), "one message fits, however long");
+        bus.held.insert(":1.1".to_owned(), vec![call(MAX_HELD_BYTES / 2, 250), call(0, 250)]);
+        assert!(bus.has_room(&call(1000, 12)) && !bus.has_room(&call(0, 13)));
+        assert!(!bus.has_room(&call(MAX_HELD_BYTES / 2, 0)), "bodies count, whoever sent them");
+        bus.held.insert(":1.2".to_owned(), vec![call(0, 0); MAX_HELD - 2]);
+        assert!(!bus.has_room(&call(0, 0)));
+    }
 }

@@ -7,15 +7,26 @@ use runstead_api::systemd1::errors::Error;
 use runstead_api::systemd1::route::{self, Call, Target};
 use runstead_api::systemd1::{answer, introspect, manager_properties, objects};
 use runstead_core::directives::ids;
+use runstead_core::engine::RateLimit;
 use runstead_core::engine::effect::{CallId, Failure, FdId, Request, Response};
 use runstead_core::engine::event::{Caller, Event};
 use runstead_core::names::UnitName;
-use runstead_wire::dbus::Message;
-use std::collections::BTreeMap;
+use runstead_wire::dbus::{self, Message};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::rc::Rc;
 
 /// Calls under way; one more is refused.
 const MAX_CALLS: usize = 16384;
+/// Names in one list, and those among them that are not in memory; of a longer list the answer would be too long.
+const MAX_NAMES: usize = 1 << 17;
+const MAX_MISSING: usize = 16384;
+
+/// Instead of a connection that went while its call was under way.
+const GONE: PeerId = PeerId::MAX;
+
+/// The error of what is refused because too much waits already.
+pub(crate) const LIMITS_EXCEEDED: &str = "org.freedesktop.DBus.Error.LimitsExceeded";
 
 /// A call the engine works on.
 #[derive(Debug)]
@@ -31,28 +42,42 @@ pub(crate) struct Pending {
 pub(crate) enum Wanted {
     /// It becomes the reply.
     Reply(Shape),
-    /// The unit was loaded for the call: now do the call, which polkit may have allowed already, or which waited for a look.
-    Again { allowed: bool, looked: bool },
-    /// Nobody waits.
-    Nothing,
+    /// The unit was loaded for the call, which had got so far: now do it.
+    Again(Past),
 }
 
-/// How a call is done.
+/// What a call has waited for and got. The unit that it is about may be out of memory again by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// Nothing yet.
+    Nothing,
+    /// A look at the run root.
+    Look,
+    /// polkit, which allowed it.
+    Polkit,
+}
+
+/// How far a call is.
 #[derive(Debug, Clone, Copy)]
 struct Standing {
-    /// A unit that is not in memory may be loaded for it.
-    load: bool,
-    /// polkit allowed it.
-    allowed: bool,
-    /// The look at the run root that it waited for is over.
-    looked: bool,
+    past: Past,
+    /// What it needs in memory was loaded just now, and is not loaded once more.
+    loaded: bool,
 }
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Calls {
     pub pending: BTreeMap<CallId, Pending>,
     next: u64,
+    /// Dumps for callers who are not root: each costs a walk over all units.
+    dumps: RateLimit,
+}
+
+impl Default for Calls {
+    fn default() -> Calls {
+        Calls { pending: BTreeMap::new(), next: 0, dumps: RateLimit::new(600_000_000, 10) }
+    }
 }
 
 impl Calls {
@@ -87,17 +112,12 @@ impl Shell {
 
     /// Do a call of a known caller.
     pub(crate) fn dispatch(&mut self, peer: PeerId, message: &Message, caller: Caller) {
-        self.dispatch_as(peer, message, caller, Standing { load: true, allowed: false, looked: false });
+        self.dispatch_past(peer, message, caller, Past::Nothing);
     }
 
-    /// Do a call over the bus that polkit allowed.
-    pub(crate) fn dispatch_allowed(&mut self, message: &Message, caller: Caller) {
-        self.dispatch_as(BUS, message, caller, Standing { load: true, allowed: true, looked: false });
-    }
-
-    /// Do a call that waited for a look at the run root: nobody may have wanted the unit in memory meanwhile.
-    pub(crate) fn dispatch_looked(&mut self, peer: PeerId, message: &Message, caller: Caller) {
-        self.dispatch_as(peer, message, caller, Standing { load: true, allowed: false, looked: true });
+    /// Do a call that waited for something.
+    pub(crate) fn dispatch_past(&mut self, peer: PeerId, message: &Message, caller: Caller, past: Past) {
+        self.dispatch_as(peer, message, caller, Standing { past, loaded: false });
     }
 
     fn dispatch_as(&mut self, peer: PeerId, message: &Message, caller: Caller, standing: Standing) {
@@ -115,12 +135,12 @@ impl Shell {
         caller: &Caller,
         standing: Standing,
     ) -> Result<Option<Message>, Error> {
-        let Standing { load, allowed, looked } = standing;
-        let again = Wanted::Again { allowed, looked };
+        let Standing { past, loaded } = standing;
+        let again = Wanted::Again(past);
         let (target, call) = route::route(message)?;
         let unit = match self.unit_target(&target, caller)? {
             Some(unit) if self.unit_id(&unit).is_none() && needs_loaded(&call) => {
-                if !load {
+                if loaded {
                     return Err(Error::unknown_object(message.path().unwrap_or("/")));
                 }
                 self.request(peer, message, caller, Request::LoadUnit(unit), again)?;
@@ -129,7 +149,7 @@ impl Shell {
             unit => unit,
         };
         if let Call::Action(Action::Read(Read::ListUnitsByNames(names))) = &call
-            && load
+            && !loaded
             && self.load_names(peer, message, caller, names, again)?
         {
             return Ok(None);
@@ -148,14 +168,15 @@ impl Shell {
                 let operation = manager_properties::set(&property, &value)?;
                 self.operate(peer, message, caller, operation)
             }
-            call if unit.is_some() && !looked && self.awaits_shares(&call) => {
+            call if unit.is_some() && past != Past::Look && self.awaits_shares(&call) => {
                 self.await_shares(peer, message, caller).map(|()| None)
             }
             call => self.look(message, &target, unit.as_ref(), &call).map(Some),
         }
     }
 
-    /// Load the units of a list that are not in memory; whether there were any. The call is done again after the last.
+    /// Load the units of a list that are not in memory; whether there were any. The call is done again when they are: one request
+    /// for all of them, so that none goes before the others are there, and that a long list is held once.
     fn load_names(
         &mut self,
         peer: PeerId,
@@ -164,13 +185,17 @@ impl Shell {
         names: &[String],
         again: Wanted,
     ) -> Result<bool, Error> {
-        let names = names.iter().filter_map(|name| UnitName::parse(name).ok());
-        let mut missing: Vec<UnitName> = names.filter(|name| self.unit_id(name).is_none()).collect();
-        let Some(last) = missing.pop() else { return Ok(false) };
-        for name in missing {
-            self.request(peer, message, caller, Request::LoadUnit(name), Wanted::Nothing)?;
+        let mut seen = BTreeSet::new();
+        let names_of_units = names.iter().filter_map(|name| UnitName::parse(name).ok());
+        let missing: Vec<UnitName> =
+            names_of_units.filter(|name| self.unit_id(name).is_none() && seen.insert(name.clone())).collect();
+        if names.len() > MAX_NAMES || missing.len() > MAX_MISSING {
+            return Err(Error::new(LIMITS_EXCEEDED, "The list has too many names"));
         }
-        self.request(peer, message, caller, Request::LoadUnit(last), again)?;
+        if missing.is_empty() {
+            return Ok(false);
+        }
+        self.request(peer, message, caller, Request::LoadUnits(missing.into()), again)?;
         Ok(true)
     }
 
@@ -240,7 +265,7 @@ impl Shell {
         action: Action,
         standing: Standing,
     ) -> Result<Option<Message>, Error> {
-        let Standing { load, allowed, looked } = standing;
+        let Standing { past, loaded } = standing;
         match action {
             Action::Read(read) => self.read_action(message, caller, &read).map(Some),
             Action::Engine(request, shape) => {
@@ -249,18 +274,12 @@ impl Shell {
                     return Err(Error::from(&failure));
                 }
                 if require_root(caller).is_err() && !self.is_allowed_to_attach(&request, caller) {
-                    if load && let Some(unit) = self.unit_to_judge(&request) {
-                        self.request(
-                            peer,
-                            message,
-                            caller,
-                            Request::LoadUnit(unit),
-                            Wanted::Again { allowed, looked },
-                        )?;
+                    if !loaded && let Some(unit) = self.unit_to_judge(&request) {
+                        self.request(peer, message, caller, Request::LoadUnit(unit), Wanted::Again(past))?;
                         return Ok(None);
                     }
                     let access = Access::to_request(&request, |name| self.primary_name(name));
-                    if !self.may(peer, message, caller, access, allowed)? {
+                    if !self.may(peer, message, caller, access, past)? {
                         return Ok(None);
                     }
                 }
@@ -269,7 +288,7 @@ impl Shell {
                 Ok(None)
             }
             Action::Shell(operation) => {
-                if !self.may(peer, message, caller, Access::to_operation(&operation), allowed)? {
+                if !self.may(peer, message, caller, Access::to_operation(&operation), past)? {
                     return Ok(None);
                 }
                 self.operate(peer, message, caller, operation)
@@ -298,16 +317,16 @@ impl Shell {
         message: &Message,
         caller: &Caller,
         access: Access,
-        allowed: bool,
+        past: Past,
     ) -> Result<bool, Error> {
         match access {
             Access::Everybody => Ok(true),
             // Users' managers have no actions of their own.
             Access::Ask(question) if peer == BUS && !self.options.user && require_root(caller).is_err() => {
-                if !allowed {
-                    self.ask_authority(message, caller, &question)?;
+                if past == Past::Polkit {
+                    return Ok(true);
                 }
-                Ok(allowed)
+                self.ask_authority(message, caller, &question).map(|()| false)
             }
             Access::Ask(_) | Access::Root => require_root(caller).map(|()| true),
         }
@@ -348,6 +367,19 @@ impl Shell {
         owner.is_some_and(is_callers) && pids.iter().all(theirs)
     }
 
+    fn may_dump(&mut self, caller: &Caller) -> Result<(), Error> {
+        let now = runstead_os::timer::now().monotonic;
+        if require_root(caller).is_ok() || self.calls.dumps.pass(now) {
+            return Ok(());
+        }
+        let limit = &self.calls.dumps;
+        let left = (limit.begin + limit.interval).saturating_sub(now);
+        let left = runstead_core::values::span::format(left, 1_000_000);
+        let text =
+            format!("Unprivileged callers asked for too many dumps; the next one is possible in {left}");
+        Err(Error::new(LIMITS_EXCEEDED, text))
+    }
+
     fn read_action(&mut self, message: &Message, caller: &Caller, read: &Read) -> Result<Message, Error> {
         if let Read::UnitByPidFd(fd) = read {
             let pid = self.fds.get(FdId(*fd)).and_then(runstead_os::process::pid_of_pidfd);
@@ -355,6 +387,9 @@ impl Shell {
                 Error::invalid_args("The descriptor is not a pidfd of a process that is alive")
             })?;
             return answer::unit_by_pidfd(&self.engine, &self.facts(), pid, message);
+        }
+        if let Read::Dump { .. } = read {
+            self.may_dump(caller)?;
         }
         let text = match read {
             Read::Dump { patterns, by_fd: true } => Some(answer::dump(&self.engine, patterns)),
@@ -385,10 +420,7 @@ impl Shell {
         what: Wanted,
     ) -> Result<(), Error> {
         if self.calls.pending.len() >= MAX_CALLS {
-            return Err(Error::new(
-                "org.freedesktop.DBus.Error.LimitsExceeded",
-                "Too many calls are under way",
-            ));
+            return Err(Error::new(LIMITS_EXCEEDED, "Too many calls are under way"));
         }
         let call = self.calls.new_id();
         let pending = Pending { peer, message: message.clone(), what, caller: caller.clone() };
@@ -416,10 +448,12 @@ impl Shell {
     pub(crate) fn answered(&mut self, call: CallId, result: Result<Response, Failure>) {
         let Some(pending) = self.calls.pending.remove(&call) else { return };
         let Pending { peer, message, what, caller } = pending;
+        if peer == GONE {
+            return self.close_unclaimed(&message);
+        }
         let reply = match (what, result) {
-            (Wanted::Nothing, _) => return,
-            (Wanted::Again { allowed, looked }, Ok(_)) => {
-                self.dispatch_as(peer, &message, caller, Standing { load: false, allowed, looked });
+            (Wanted::Again(past), Ok(_)) => {
+                self.dispatch_as(peer, &message, caller, Standing { past, loaded: true });
                 return self.close_unclaimed(&message);
             }
             (Wanted::Reply(shape), Ok(response)) => {
@@ -451,20 +485,25 @@ impl Shell {
         }
     }
 
-    /// Send a reply, if the caller wants one.
+    /// Send a reply, if the caller wants one. One that cannot be sent is an error for that call, and nothing else.
     pub(crate) fn reply(&mut self, peer: PeerId, call: &Message, reply: Message) {
-        if call.wants_reply() {
-            let reply = match call.sender() {
-                Some(sender) => reply.with_destination(sender),
-                None => reply,
-            };
-            self.send(peer, &reply);
+        let reply = match call.sender() {
+            Some(sender) => reply.with_destination(sender),
+            None => reply,
+        };
+        let sent = call.wants_reply().then(|| self.queue(peer, &reply));
+        if let Some(Err(fault)) = &sent {
+            self.send(peer, &unsent(call, fault));
+        }
+        if !matches!(sent, Some(Ok(_))) {
+            reply.fds().iter().for_each(|fd| self.close_fd(FdId(*fd)));
         }
     }
 
-    /// A connection went: its calls go on, but nobody is told.
+    /// A connection went: its calls go on, with the descriptors that they brought, but nobody is told.
     pub(crate) fn forget_calls(&mut self, peer: PeerId) {
-        self.calls.pending.retain(|_, pending| pending.peer != peer);
+        let theirs = self.calls.pending.values_mut().filter(|pending| pending.peer == peer);
+        theirs.for_each(|pending| pending.peer = GONE);
         self.shares.forget(peer);
     }
 
@@ -491,6 +530,13 @@ impl Shell {
             }
             Operation::SetLogLevel(word) => self.set_log_level(&word)?,
             Operation::SetLogTarget(word) => self.set_log_target(&word)?,
+            // Without a device nothing is promised: the reference takes the value then, too.
+            Operation::SetWatchdog(_, 1..) if Path::new("/dev/watchdog0").exists() => {
+                return Err(Error::new(
+                    "org.freedesktop.DBus.Error.NotSupported",
+                    "The machine's watchdog device is not used",
+                ));
+            }
             Operation::SetWatchdog(property, usec) => {
                 self.host.watchdogs.insert(property, usec);
             }
@@ -500,7 +546,10 @@ impl Shell {
                     "No watchdog device is in use",
                 ));
             }
-            Operation::SetServiceWatchdogs(on) => self.host.service_watchdogs = on,
+            Operation::SetServiceWatchdogs(on) => {
+                self.engine.watch_services(on);
+                self.record_manager();
+            }
             Operation::SwitchRoot { root, init } => self.plan_switch_root(&root, &init)?,
             Operation::DynamicUserByName(_) | Operation::DynamicUserByUid(_) | Operation::DynamicUsers => {
                 return answer::dynamic_users(&self.engine, &operation, message).map(Some);
@@ -521,6 +570,16 @@ impl Shell {
             false => Err(Error::invalid_args(format!("Invalid log target '{word}'"))),
         }
     }
+}
+
+/// What a caller is told whose answer cannot be sent.
+fn unsent(call: &Message, fault: &dbus::Error) -> Message {
+    let name = match fault {
+        dbus::Error::FdsNotNegotiated => "org.freedesktop.DBus.Error.NotSupported",
+        dbus::Error::MessageTooLong { .. } | dbus::Error::QueueFull { .. } => LIMITS_EXCEEDED,
+        _ => "org.freedesktop.DBus.Error.Failed",
+    };
+    Message::error(call, name, &format!("The answer cannot be sent: {fault}"))
 }
 
 /// Whether a call about a unit needs it in memory.

@@ -1,4 +1,5 @@
 //! Steps of chains: done one after the other until one fails; then one event tells the engine.
+use crate::facts::before_exec;
 use crate::shell::{Shell, Token};
 use runstead_api::systemd1::facts::Facts as _;
 use runstead_core::directives::ids;
@@ -116,9 +117,12 @@ impl Shell {
             }
             Step::Kill(spec) => output.alive = self.ownership.kill(&spec).map_err(os_error)?,
             Step::ReadPidFile { path, cgroup } => self.read_pid_file(&path, cgroup.as_deref(), output),
-            Step::MakeDirectory { path, mode } => mount::make_directory(&path, mode).map_err(os_error)?,
+            Step::MakeDirectory { path, mode } => mount::make_directories(&path, mode).map_err(os_error)?,
+            Step::MakeMountPoint { path, source, mode } => {
+                self.make_mount_point(unit, &path, source.as_deref(), mode);
+            }
             Step::MountAutofs { path, mode, options, idle, fd } => {
-                mount::make_directory(&path, mode).map_err(os_error)?;
+                mount::make_directories(&path, mode).map_err(os_error)?;
                 let pipe = mount::autofs::mount(&path, &options, idle).map_err(os_error)?;
                 let wait = self.reactor.add(&pipe, Token::Automount(fd), Priority::Kernel, Interest::READ);
                 wait.map_err(os_error)?;
@@ -138,6 +142,17 @@ impl Shell {
             Step::RemovePidFile(path) => runstead_os::rundir::remove_file(&path),
         }
         Ok(Done::Next)
+    }
+
+    fn make_mount_point(&mut self, unit: &UnitName, path: &str, source: Option<&str>, mode: u32) {
+        if let Err(error) = mount::make_mount_point(path, source, mode) {
+            self.log_unit(&LogLine {
+                level: 4,
+                unit: Some(unit.clone()),
+                text: format!("{unit}: The mount point could not be made, mounting anyway: {error}").into(),
+                fields: Vec::new(),
+            });
+        }
     }
 
     /// Shares of the machine become numbers: the kernel takes no others.
@@ -166,7 +181,7 @@ impl Shell {
             step: 0,
             errno: 0,
             message: refused.to_string().into(),
-            exit_status: Some(i32::from(refused.exit.code())),
+            exit_status: before_exec(refused.exit),
         })?;
         for (setting, why) in &plan.skipped {
             self.complain(7, &format!("{unit}: {setting}= is not enforced: {why}"));

@@ -6,7 +6,7 @@ use runstead_core::engine::event::{Caller, Event};
 use runstead_core::names::UnitName;
 use runstead_os::reactor::{Interest, Priority, Ready};
 use runstead_os::socket::{Credentials, peer_credentials, recv_with_fds, send_with_fds, unix};
-use runstead_wire::dbus::{Connection, Kind, Limits, Message, Phase, ServerAuth};
+use runstead_wire::dbus::{self, Connection, Kind, Limits, Message, Phase, ServerAuth};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -41,7 +41,7 @@ pub(crate) struct Peer {
     /// What the reactor waits for.
     writing: bool,
     /// Units that changed while this one was behind: one signal will do for all the changes of each.
-    changed: BTreeSet<UnitName>,
+    pub changed: BTreeSet<UnitName>,
     /// It wants to hear only of the units that it holds a reference to, and of these jobs, which it made.
     pub quiet: Option<BTreeSet<u32>>,
 }
@@ -101,6 +101,16 @@ impl Clients {
     /// Whether a connection has messages that no readiness will tell of.
     pub fn has_backlog(&self) -> bool {
         !self.backlog.is_empty()
+    }
+
+    /// A connection of the image before: whole messages may have been read from it already, of which no readiness will tell,
+    /// and it may have been behind.
+    pub fn resume(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        self.backlog.insert(id);
+        if !peer.changed.is_empty() {
+            self.deferred.insert(id);
+        }
     }
 
     /// How long until somebody may have to be dropped.
@@ -186,7 +196,7 @@ impl Shell {
                 continue;
             }
             let auth = ServerAuth::new(&self.clients.guid, Some(credentials.uid), false, true);
-            let mut connection = Connection::server(auth, Limits::default());
+            let mut connection = Connection::server(auth, Limits::trusted());
             connection.name_sender(BUS_NAME).expect("the bus name is valid");
             let id = self.clients.new_id();
             self.add_peer(id, Peer::new(socket, connection, credentials));
@@ -225,7 +235,9 @@ impl Shell {
         if ready.write {
             self.write_peer(id);
         }
-        if (ready.read || ready.hangup) && !self.read_peer(id) {
+        // What is buffered comes first: of who sends faster than it is served, the rest waits in the kernel and not in our memory.
+        let may_read = !self.clients.backlog.contains(&id);
+        if may_read && (ready.read || ready.hangup) && !self.read_peer(id) {
             self.drop_peer(id);
         }
     }
@@ -320,15 +332,26 @@ impl Shell {
 
     /// Queue a message; it is written when the loop flushes.
     pub(crate) fn send(&mut self, id: PeerId, message: &Message) -> Option<u32> {
-        let peer = self.clients.peers.get_mut(&id)?;
-        match peer.connection.send(message) {
-            Ok(serial) => Some(serial),
-            Err(error) => {
-                self.complain(4, &format!("dropping a client: {error}"));
-                self.drop_peer(id);
-                None
-            }
+        self.queue(id, message).ok()
+    }
+
+    /// The same; why it was not queued. Who sends us a call may be told.
+    pub(crate) fn queue(&mut self, id: PeerId, message: &Message) -> Result<u32, dbus::Error> {
+        let peer = self.clients.peers.get_mut(&id).ok_or(dbus::Error::Closed)?;
+        let error = match peer.connection.send(message) {
+            Ok(serial) => return Ok(serial),
+            Err(error) => error,
+        };
+        if ends_connection(id, &error) {
+            self.complain(4, &format!("dropping a client: {error}"));
+            self.drop_peer(id);
+        } else {
+            self.complain(
+                if message.reply_serial().is_some() { 7 } else { 4 },
+                &format!("not sent: {error}"),
+            );
         }
+        Err(error)
     }
 
     /// Write what waits, to everybody.
@@ -384,9 +407,9 @@ impl Shell {
 
     /// End a connection, and what hangs on it.
     pub(crate) fn drop_peer(&mut self, id: PeerId) {
-        let Some(mut peer) = self.clients.peers.remove(&id) else { return };
+        let Some(peer) = self.clients.peers.remove(&id) else { return };
         self.reactor.remove(&peer.socket);
-        for fd in peer.connection.take_unwanted_fds() {
+        for fd in peer.connection.into_fds() {
             self.close_fd(FdId(fd));
         }
         self.clients.handshakes.remove(&id);
@@ -396,6 +419,16 @@ impl Shell {
         if id == BUS {
             self.bus_lost();
         }
+    }
+}
+
+/// Whether a message that could not be queued costs its receiver the connection. That to the bus is everybody's: there the message is
+/// lost, and no more.
+fn ends_connection(id: PeerId, error: &dbus::Error) -> bool {
+    match error {
+        dbus::Error::Closed => true,
+        dbus::Error::QueueFull { .. } => id != BUS,
+        _ => false,
     }
 }
 
@@ -432,6 +465,26 @@ mod tests {
         assert_eq!(clients.next_deferred(), Some((7, unit("c.service"))));
         assert_eq!(clients.next_deferred(), None);
         assert!(clients.deferred.is_empty());
+    }
+
+    #[test]
+    fn what_an_image_did_not_come_to_is_done_by_the_next() {
+        let unit = UnitName::parse("a.service").expect("a name");
+        let mut clients = Clients::new(None, String::new());
+        clients.peers.insert(7, peer(0));
+        clients.peers.get_mut(&7).expect("there").changed.insert(unit.clone());
+        clients.resume(7);
+        assert!(clients.has_backlog(), "nothing may be ready that tells of messages in the buffer");
+        assert_eq!(clients.next_deferred(), Some((7, unit)));
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_sent_costs_nobody_the_bus() {
+        let too_long = dbus::Error::MessageTooLong { len: 9, limit: 8 };
+        let full = dbus::Error::QueueFull { queue: "bytes", limit: 8 };
+        assert!(!ends_connection(7, &too_long) && !ends_connection(BUS, &too_long));
+        assert!(ends_connection(7, &full) && !ends_connection(BUS, &full));
+        assert!(ends_connection(BUS, &dbus::Error::Closed));
     }
 
     #[test]

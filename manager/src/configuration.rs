@@ -112,10 +112,14 @@ pub(crate) fn log_level(word: &str) -> Option<u8> {
 
 /// Level and target of the log, unless a client set them: as the command line says, or as the configuration does.
 pub(crate) fn set_up_log(log: &mut Log, options: &Options, settings: &Settings) {
-    let level = options.log_level.as_deref().or(settings.text(ids::LOG_LEVEL));
-    log.level = level.and_then(log_level).unwrap_or(6);
-    let word = options.log_target.as_deref().or(settings.text(ids::LOG_TARGET));
-    if let Some((word, target)) = word.and_then(|word| Some((word, Target::parse(word)?))) {
+    if !log.level_is_set {
+        let level = options.log_level.as_deref().or(settings.text(ids::LOG_LEVEL));
+        log.level = level.and_then(log_level).unwrap_or(6);
+    }
+    if !log.target_is_set {
+        let configured = options.log_target.as_deref().or(settings.text(ids::LOG_TARGET));
+        let known = configured.and_then(|word| Some((word, Target::parse(word)?)));
+        let (word, target) = known.unwrap_or(("auto", Target::JournalOrKmsg));
         log.target = target;
         log.target_word = if word == "auto" { "journal-or-kmsg" } else { word }.to_owned();
     }
@@ -140,10 +144,10 @@ pub(crate) fn for_engine(options: &Options, host: &HostState, zone: &Local) -> M
         defaults: host.settings.clone(),
         host: host.host.specifiers(),
         manager: own_user::specifiers(options, &host.own_user, &host.run_root),
+        own_kernel: host.stamps.kernel.is_set(),
         userspace_at: host.stamps.userspace.monotonic,
         console: runstead_os::devices::console_terminal().map(Rc::from),
         zone_file: zone.file.clone().unwrap_or_default().into(),
-        ..ManagerConfig::default()
     }
 }
 
@@ -172,9 +176,19 @@ impl Shell {
             self.host.settings = settings;
             let tasks_max = default_tasks_max(&self.host);
             self.engine.set_defaults(self.host.settings.clone(), tasks_max);
-            if !self.log.overridden {
-                set_up_log(&mut self.log, &self.options, &self.host.settings);
-            }
+            set_up_log(&mut self.log, &self.options, &self.host.settings);
         }
+    }
+
+    /// `SIGRTMIN+23`: the log's level is as configured again.
+    pub(crate) fn restore_log_level(&mut self) {
+        self.log.level_is_set = false;
+        set_up_log(&mut self.log, &self.options, &self.host.settings);
+    }
+
+    /// `SIGRTMIN+26`: likewise its target.
+    pub(crate) fn restore_log_target(&mut self) {
+        self.log.target_is_set = false;
+        set_up_log(&mut self.log, &self.options, &self.host.settings);
     }
 }

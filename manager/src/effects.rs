@@ -50,7 +50,7 @@ impl Shell {
             Effect::Reply { call, result } => self.answered(call, result),
             Effect::Announce(announcement) => self.announce(&announcement),
             Effect::Log(line) => self.log_unit(&line),
-            Effect::Status { mark, text, ephemeral: _ } => self.console.status(mark, &text),
+            Effect::Status { mark, text } => self.console.status(mark, &text),
             Effect::ActivationFailed { name, error, message } => {
                 self.activation_failed(&name, error, &message)
             }
@@ -166,6 +166,10 @@ impl Shell {
             }
             Setting::ShowStatus(on) => self.show_status(on),
             Setting::Environment(block) => self.host.environment = block,
+            Setting::ExitStatus(status) => {
+                self.host.exit_code = status;
+                self.shell_dirty = true;
+            }
         }
     }
 }

@@ -18,9 +18,10 @@ use runstead_os::process;
 use runstead_os::rundir::RunDir;
 use runstead_os::spawn::Spawner;
 use runstead_os::users::Users;
+use rustix::fs::OFlags;
 use rustix::process::Resource;
 use std::collections::BTreeMap;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -40,7 +41,6 @@ pub(crate) struct HostState {
     pub environment: Vec<Rc<str>>,
     pub exit_code: u8,
     pub watchdogs: BTreeMap<&'static str, u64>,
-    pub service_watchdogs: bool,
     pub stamps: ManagerStamps,
     pub spawner: Spawner,
     pub users: Users,
@@ -53,7 +53,7 @@ pub(crate) struct HostState {
 impl HostState {
     /// Whether PID 1 runs in a container.
     pub fn container(&self) -> bool {
-        matches!(self.host.virtualization(), conditions::Virtualization::Container(_))
+        self.host.identity.container.is_some()
     }
 
     /// Evaluate one `Condition*=` or `Assert*=` line.
@@ -95,8 +95,16 @@ impl Shell {
             self.host.idle = idle_pair();
         }
         let settings = &spec.settings;
+        let shared = spec.shared.as_ref();
+        let shared = shared.filter(|_| self.host.kernel.mount_namespaces);
+        let network = shared.filter(|_| settings.bool(ids::PRIVATE_NETWORK)).map(|shared| shared.network);
+        let network = network.map(|pair| self.storage(pair, ExitStatus::Network)).transpose()?;
+        let ipc = shared.filter(|_| settings.bool(ids::PRIVATE_IPC)).map(|shared| shared.ipc);
+        let ipc = ipc.map(|pair| self.storage(pair, ExitStatus::Namespace)).transpose()?;
         let host = &self.host;
         let mut facts = SpawnFacts {
+            network,
+            ipc,
             scope: if self.options.user { Scope::User } else { Scope::System },
             own_user: host.own_user.clone(),
             environment: host.environment.iter().map(|line| line.to_string()).collect(),
@@ -163,13 +171,30 @@ impl Shell {
         Ok(dynamic)
     }
 
-    /// The name of the unit's private temporary directories, the same for all processes of one start.
+    /// The name of the unit's private temporary directories, the same for all processes that share them.
     fn private_tmp(&self, spec: &SpawnSpec) -> Option<String> {
-        let wanted = !matches!(spec.settings.word(ids::PRIVATE_TMP), "no");
-        wanted.then(|| {
-            let random = runstead_core::plan::private_tmp_suffix(&spec.invocation);
-            format!("systemd-private-{}-{}-{random}", self.host.host.identity.boot_id, spec.unit.as_str())
-        })
+        let shared = spec.shared.as_ref()?;
+        let random = runstead_core::plan::private_tmp_suffix(&shared.invocation);
+        Some(format!("systemd-private-{}-{}-{random}", self.host.host.identity.boot_id, shared.unit))
+    }
+
+    /// The socket pair in which processes leave a namespace for those after them, made when there is none yet.
+    fn storage(&mut self, pair: [FdId; 2], exit: ExitStatus) -> Result<[i32; 2], ChainError> {
+        use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+        let fail = |why: String| refused(exit, format!("no place to keep a namespace: {why}"));
+        if self.fds.get(pair[0]).is_none() {
+            let made = socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
+            let made = made.map_err(|errno| fail(errno.to_string()))?;
+            for (id, fd) in pair.into_iter().zip([made.0, made.1]) {
+                self.persist.keep_fd(id, fd.as_fd());
+                self.fds.put(id, fd);
+            }
+        }
+        let number = |id| {
+            let fd = self.fds.get(id).map(|fd| fd.as_raw_fd());
+            fd.ok_or_else(|| fail("half of it is gone".to_owned()))
+        };
+        Ok([number(pair[0])?, number(pair[1])?])
     }
 
     /// The facts for properties.
@@ -185,7 +210,13 @@ fn idle_pair() -> Option<(OwnedFd, OwnedFd)> {
 }
 
 fn refused(exit: ExitStatus, message: String) -> ChainError {
-    ChainError { step: 0, errno: 0, message: message.into(), exit_status: Some(i32::from(exit.code())) }
+    ChainError { step: 0, errno: 0, message: message.into(), exit_status: before_exec(exit) }
+}
+
+/// The status of a process that failed before execve(2). Lack of memory stands for what the reference finds before it makes a
+/// process: that is no exit.
+pub(crate) fn before_exec(exit: ExitStatus) -> Option<i32> {
+    (exit != ExitStatus::Memory).then(|| i32::from(exit.code()))
 }
 
 fn search_path() -> Vec<String> {
@@ -194,17 +225,18 @@ fn search_path() -> Vec<String> {
         .to_vec()
 }
 
-/// Name and bytes; none of the latter when it is absent and may be.
+/// The path or pattern as it is listed, and the bytes; none of the latter when it is absent and may be.
 type EnvironmentFile = (String, Option<Vec<u8>>);
 
 /// `EnvironmentFile=`: a leading `-` lets it be absent.
 fn environment_files(settings: &Settings) -> Result<Vec<EnvironmentFile>, ChainError> {
     let mut files = Vec::new();
     for line in settings.list(ids::ENVIRONMENT_FILE) {
-        let (path, optional) = line.strip_prefix('-').map_or((&**line, false), |path| (path, true));
-        for path in runstead_os::host::glob(path) {
+        let (listed, optional) = line.strip_prefix('-').map_or((&**line, false), |path| (path, true));
+        for path in runstead_os::host::glob(listed) {
             match runstead_os::rundir::read_limited(&path, ENVIRONMENT_FILE_MAX) {
-                Ok(bytes) => files.push((path, Some(bytes))),
+                // The plan knows what a pattern stands for only by the pattern.
+                Ok(bytes) => files.push((listed.to_owned(), Some(bytes))),
                 Err(_) if optional => {}
                 Err(error) => {
                     return Err(refused(ExitStatus::Memory, format!("EnvironmentFile={path}: {error}")));
@@ -276,7 +308,8 @@ impl Facts for ShellFacts<'_> {
             inode: stat.st_ino,
             special: (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)),
             path: path.to_string_lossy().into_owned(),
-            flags: rustix::fs::fcntl_getfl(raw).map_or(0, |flags| flags.bits()),
+            // Whether offsets have 64 bits is nothing that the service chose.
+            flags: rustix::fs::fcntl_getfl(raw).map_or(0, |flags| (flags - OFlags::LARGEFILE).bits()),
         })
     }
 
@@ -330,7 +363,7 @@ impl Facts for ShellFacts<'_> {
             runtime_watchdog: watchdog("RuntimeWatchdogUSec", 0),
             reboot_watchdog: watchdog("RebootWatchdogUSec", 600_000_000),
             kexec_watchdog: watchdog("KExecWatchdogUSec", 0),
-            service_watchdogs: host.service_watchdogs,
+            service_watchdogs: shell.engine.watches_services(),
             system_state: shell.exit.map(|_| "stopping"),
             exit_code: host.exit_code,
             installed_jobs: shell.engine.installed_jobs(),
@@ -402,4 +435,28 @@ fn tainted() -> String {
 /// The stamp of this instant.
 pub(crate) fn stamp() -> Stamp {
     runstead_os::timer::now().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runstead_core::settings::Value;
+
+    #[test]
+    fn files_of_a_pattern_stand_under_the_pattern_in_order() {
+        let dir = std::env::temp_dir().join(format!("runstead-environment-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("made");
+        for name in ["b.env", "a.env", ".c.env", "d.other"] {
+            std::fs::write(dir.join(name), name).expect("written");
+        }
+        let pattern = dir.join("*.env").to_string_lossy().into_owned();
+        let mut settings = Settings::default();
+        let missing = format!("-{}/none*", dir.display());
+        let listed = [missing.as_str(), pattern.as_str()].map(Into::into);
+        settings.set(ids::ENVIRONMENT_FILE, Value::List(listed.into()));
+        let files = environment_files(&settings).expect("read");
+        std::fs::remove_dir_all(dir).expect("removed");
+        let expected = ["a.env", "b.env"].map(|text| (pattern.clone(), Some(text.as_bytes().to_vec())));
+        assert_eq!(files, expected);
+    }
 }

@@ -76,12 +76,13 @@ impl FdTable {
         self.fds.iter().map(|(id, fd)| (*id, fd.as_fd()))
     }
 
-    /// The id under which the same open file (kcmp(2)) arrived before and is held.
-    pub fn same(&self, fd: BorrowedFd<'_>) -> Option<FdId> {
-        let same = |id: &&FdId| {
-            self.get(**id).is_some_and(|held| runstead_os::sys::process::same_file(held, fd).unwrap_or(false))
+    /// Whether the same open file (kcmp(2)) arrived before and is held under an id that `counts`.
+    pub fn holds(&self, fd: BorrowedFd<'_>, counts: impl Fn(FdId) -> bool) -> bool {
+        let same = |id: FdId| {
+            self.get(id).is_some_and(|held| runstead_os::sys::process::same_file(held, fd).unwrap_or(false))
         };
-        self.arrived.get(&inode(fd)?)?.iter().find(same).copied()
+        let ids = inode(fd).and_then(|inode| self.arrived.get(&inode));
+        ids.is_some_and(|ids| ids.iter().any(|&id| counts(id) && same(id)))
     }
 }
 
@@ -97,10 +98,11 @@ mod tests {
         let mut table = FdTable::default();
         table.put(FdId(2), open());
         let id = table.arrived(file);
-        assert_eq!(table.same(again.as_fd()), Some(id));
-        assert_eq!(table.same(other.as_fd()), None, "the same path, opened twice");
+        assert!(table.holds(again.as_fd(), |held| held == id));
+        assert!(!table.holds(again.as_fd(), |held| held != id), "only another's counts");
+        assert!(!table.holds(other.as_fd(), |_| true), "the same path, opened twice");
         table.take(id);
-        assert_eq!(table.same(again.as_fd()), None);
+        assert!(!table.holds(again.as_fd(), |_| true));
         assert!(table.arrived.is_empty());
     }
 }

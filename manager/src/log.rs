@@ -59,8 +59,10 @@ pub struct Log {
     pub target_word: String,
     /// Lines above this syslog level are dropped.
     pub level: u8,
-    /// A client set level or target: what is configured does not count.
-    pub overridden: bool,
+    /// A client set the level: what is configured does not count.
+    pub level_is_set: bool,
+    /// Likewise the target.
+    pub target_is_set: bool,
     journal_path: String,
     journal: Option<OwnedFd>,
     ring: VecDeque<Vec<u8>>,
@@ -75,7 +77,8 @@ impl Log {
             target: Target::JournalOrKmsg,
             target_word: "journal-or-kmsg".to_owned(),
             level: 6,
-            overridden: false,
+            level_is_set: false,
+            target_is_set: false,
             journal_path: format!("{run_root}/systemd/journal/socket"),
             journal: None,
             ring: VecDeque::new(),
@@ -85,23 +88,27 @@ impl Log {
 
     /// A client wants this level.
     pub fn set_level(&mut self, level: u8) {
-        (self.level, self.overridden) = (level, true);
+        (self.level, self.level_is_set) = (level, true);
     }
 
     /// A client wants this target; `false` when there is none of this name.
     pub fn set_target(&mut self, word: &str) -> bool {
         let Some(target) = Target::parse(word) else { return false };
-        (self.target, self.overridden) = (target, true);
+        (self.target, self.target_is_set) = (target, true);
         word.clone_into(&mut self.target_word);
         true
     }
 
-    /// As a client had it, in the image before; `false` when nobody had set anything.
-    pub fn resume(&mut self, before: &ShellRecord) -> bool {
+    /// Whether a client set any of it.
+    pub fn is_set(&self) -> bool {
+        self.level_is_set || self.target_is_set
+    }
+
+    /// As a client had it, in the image before.
+    pub fn resume(&mut self, before: &ShellRecord) {
         if self.set_target(&before.log_target) {
-            self.level = before.log_level;
+            self.set_level(before.log_level);
         }
-        self.overridden
     }
 
     /// Log a line of the manager itself.

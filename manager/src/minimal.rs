@@ -219,7 +219,7 @@ fn wish_of_call(message: &Message) -> Option<Wish> {
         "Reboot" => Wish::End(Exit::Reboot),
         "Halt" => Wish::End(Exit::Halt),
         "KExec" => Wish::End(Exit::Kexec),
-        "Exit" => Wish::End(Exit::Exit(0)),
+        "Exit" => Wish::End(Exit::Exit),
         "Reexecute" | "Reload" => Wish::Retry,
         "StartUnit" | "StartUnitWithFlags" | "EnqueueUnitJob" => return wish_of_target(&unit()),
         _ => return None,
@@ -229,10 +229,10 @@ fn wish_of_call(message: &Message) -> Option<Wish> {
 fn wish_of_target(unit: &str) -> Option<Wish> {
     Some(Wish::End(match unit {
         "poweroff.target" => Exit::Poweroff,
-        "reboot.target" | "ctrl-alt-del.target" | "soft-reboot.target" => Exit::Reboot,
+        "reboot.target" | "ctrl-alt-del.target" => Exit::Reboot,
         "halt.target" => Exit::Halt,
         "kexec.target" => Exit::Kexec,
-        "exit.target" => Exit::Exit(0),
+        "exit.target" => Exit::Exit,
         _ => return None,
     }))
 }
@@ -254,7 +254,7 @@ fn wish_of_signal(signal: i32, pid1: bool) -> Option<Wish> {
     const PWR: i32 = 30;
     Some(match signal {
         // Whoever is not PID 1 may simply go (systemd(1), "Signals").
-        INT | TERM if !pid1 => Wish::End(Exit::Exit(0)),
+        INT | TERM if !pid1 => Wish::End(Exit::Exit),
         HUP | TERM => Wish::Retry,
         INT => Wish::End(Exit::Reboot),
         PWR => Wish::End(Exit::Poweroff),
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(wish_of_call(&start("a.service")), None);
         assert_eq!(wish_of_signal(RTMIN + 5, true), Some(Wish::End(Exit::Reboot)));
         assert_eq!(wish_of_signal(15, true), Some(Wish::Retry));
-        assert_eq!(wish_of_signal(15, false), Some(Wish::End(Exit::Exit(0))));
+        assert_eq!(wish_of_signal(15, false), Some(Wish::End(Exit::Exit)));
         assert_eq!(wish_of_signal(17, true), None);
     }
 

@@ -1,7 +1,9 @@
 //! The notification socket (sd_notify(3)): from datagrams to events.
 use crate::shell::Shell;
-use runstead_core::engine::effect::FdId;
+use runstead_core::engine::effect::{FdId, UnitId};
 use runstead_core::engine::event::{Event, Notify};
+use runstead_core::names::UnitType;
+use runstead_core::units::service::config::NotifyAccess;
 use runstead_os::process;
 use runstead_os::socket::{Received, recv_with_fds};
 use runstead_wire::notify::{self, Notification, Watchdog};
@@ -61,17 +63,21 @@ impl Shell {
         event.main_pid_is_ours = event.main_pid.is_some_and(|pid| self.is_ours(pid, cgroup.as_deref()));
         event.cgroup = cgroup;
         if parsed.fd_store {
-            event.fds = self.store(received.fds);
+            event.fds = self.store(&event, received.fds);
         }
         self.pending.push_back(Event::Notify(Box::new(event)));
         self.run_pending();
     }
 
-    /// Register descriptors for a store, leaving out those that are held already.
-    fn store(&mut self, fds: Vec<OwnedFd>) -> Vec<FdId> {
+    /// Register descriptors for the sender's store, leaving out those that it holds already. What is no service has none.
+    fn store(&mut self, event: &Notify, fds: Vec<OwnedFd>) -> Vec<FdId> {
+        let sender = self.engine.unit_of_sender(event.pid, event.cgroup.as_deref());
+        let is_service = |id: &UnitId| self.engine.unit(*id).unit_type() == UnitType::Service;
+        let Some(unit) = sender.filter(is_service) else { return Vec::new() };
         let mut ids = Vec::new();
         for fd in fds {
-            if self.fds.same(fd.as_fd()).is_none() {
+            let stored = |id: FdId| self.engine.store_of(id) == Some(unit) || ids.contains(&id);
+            if !self.fds.holds(fd.as_fd(), stored) {
                 let id = self.fds.arrived(fd);
                 self.keep_arrived(id);
                 ids.push(id);
@@ -103,7 +109,7 @@ fn translate(parsed: &Notification) -> Notify {
         extend_timeout_usec: parsed.extend_timeout_usec,
         monotonic_usec: parsed.monotonic_usec,
         restart_reset: parsed.restart_reset,
-        exit_status: parsed.exit_status,
+        notify_access: parsed.notify_access.as_deref().and_then(NotifyAccess::parse),
         fd_name: text(&parsed.fd_name),
         fd_store_remove: parsed.fd_store_remove,
         no_poll: parsed.fd_no_poll,

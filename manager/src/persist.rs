@@ -3,12 +3,13 @@
 //! | key | record |
 //! |---|---|
 //! | `fd/ID` | the descriptor's number |
-//! | `unit/NAME`, `engine` | the engine's, opaque here |
+//! | `unit/INDEX`, `stored/ID`, `manager` | the engine's, opaque here |
 //! | `chain/ID` | what a chain that is not answered yet has made: its process |
 //! | `crashes` | when the manager crashed, over what, what it leaves alone since (`recovery`) |
 //! | `exit/PID` | how a child ended that was reaped in minimal mode |
 //! | `shell` | log level, status output, environment, subscribers |
 //! | `polkit` | calls that wait for its answer (planned re-execution only) |
+//! | `bus` | what the bus was asked, and calls that wait for its answer (planned re-execution only) |
 //! | `usage` | what units that are down have used (planned re-execution only) |
 //! | `peer/ID` | a connection with its buffers (planned re-execution only) |
 use crate::clients::{Peer, PeerId};
@@ -21,12 +22,13 @@ use runstead_core::engine::record;
 use runstead_core::names::UnitName;
 use runstead_os::reexec;
 use runstead_os::statelog::StateLog;
-use runstead_wire::dbus::{Connection, ConnectionState};
+use runstead_wire::dbus::{Connection, ConnectionState, Message};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
 const POLKIT_KEY: &str = "polkit";
+const BUS_KEY: &str = "bus";
 const USAGE_KEY: &str = "usage";
 
 /// The log and what goes with it.
@@ -50,6 +52,7 @@ pub(crate) struct ShellRecord {
     pub bus_name: Option<String>,
     pub bus_jobs: Vec<u32>,
     pub watched_names: Vec<String>,
+    pub sees_leavers: bool,
     pub senders: Vec<Caller>,
     /// The last number given to a connection.
     pub connections: PeerId,
@@ -67,6 +70,30 @@ struct PeerRecord {
     state: ConnectionState,
     #[serde(default)]
     quiet: Option<BTreeSet<u32>>,
+    /// Units of whose changes it has yet to hear.
+    #[serde(default)]
+    changed: Vec<String>,
+}
+
+/// A message that waits, for the next image.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct MessageRecord {
+    message: Vec<u8>,
+    fds: Vec<u64>,
+}
+
+impl MessageRecord {
+    /// Of a message that came; others cannot be recorded.
+    pub fn of(message: &Message) -> Option<MessageRecord> {
+        let mut bytes = Vec::new();
+        message.encode(message.serial, None, usize::MAX, &mut bytes).ok()?;
+        Some(MessageRecord { message: bytes, fds: message.fds().to_vec() })
+    }
+
+    /// The message again.
+    pub fn message(self) -> Option<Message> {
+        Message::decode(&self.message, |_| Ok(self.fds)).ok().flatten()
+    }
 }
 
 /// What is taken up when everything is open again.
@@ -90,6 +117,8 @@ pub(crate) struct Inherited {
     pub peers: Vec<(PeerId, Peer)>,
     /// Calls that wait for polkit.
     pub asked: Vec<crate::authority::AskedRecord>,
+    /// What the bus was asked.
+    pub bus: crate::bus::BusRecord,
     /// The socket for clients, and that for notifications.
     pub sockets: BTreeMap<String, OwnedFd>,
     /// What chains had made by then.
@@ -200,9 +229,15 @@ fn chain_key(chain: ChainId) -> String {
 impl Shell {
     /// Write what the last step changed.
     pub(crate) fn record(&mut self) {
-        let dirty = self.engine.take_dirty();
-        if dirty.is_empty() {
+        let (dirty, stored) = (self.engine.take_dirty(), self.engine.take_dirty_stored());
+        if dirty.is_empty() && stored.is_empty() {
             return;
+        }
+        for fd in stored {
+            match self.engine.record_stored(fd) {
+                Some(bytes) => self.persist.put(&record::stored_key(fd), &bytes),
+                None => self.persist.remove(&record::stored_key(fd)),
+            }
         }
         for id in dirty {
             match self.engine.record(id) {
@@ -210,6 +245,11 @@ impl Shell {
                 None => self.persist.remove(&record::key(id)),
             }
         }
+        self.record_manager();
+    }
+
+    /// Write what the engine keeps beside its units, if that changed.
+    pub(crate) fn record_manager(&mut self) {
         if let Some(bytes) = self.engine.record_manager_if_changed() {
             self.persist.put(record::MANAGER_KEY, &bytes);
         }
@@ -229,7 +269,7 @@ impl Shell {
     pub(crate) fn record_shell(&mut self) {
         let record = ShellRecord {
             log_level: self.log.level,
-            log_target: if self.log.overridden { self.log.target_word.clone() } else { String::new() },
+            log_target: if self.log.is_set() { self.log.target_word.clone() } else { String::new() },
             show_status: self.console.enabled,
             exit_code: self.host.exit_code,
             environment: self.host.environment.iter().map(|line| line.to_string()).collect(),
@@ -238,6 +278,7 @@ impl Shell {
             bus_name: self.bus.unique_name.clone(),
             bus_jobs: self.bus.jobs.iter().copied().collect(),
             watched_names: self.bus.watched_names(),
+            sees_leavers: self.bus.sees_leavers,
             senders: self.bus.senders(),
             connections: self.clients.last_id(),
             stamps: self.host.stamps,
@@ -268,6 +309,7 @@ impl Shell {
                 gid: peer.credentials.gid,
                 state: peer.connection.clone().into_state(),
                 quiet: peer.quiet.clone(),
+                changed: peer.changed.iter().map(UnitName::to_string).collect(),
             };
             if let Ok(bytes) = serde_json::to_vec(&record) {
                 self.persist.put(&peer_key(*id), &bytes);
@@ -275,6 +317,9 @@ impl Shell {
         }
         if let Ok(bytes) = serde_json::to_vec(&self.authority.records()) {
             self.persist.put(POLKIT_KEY, &bytes);
+        }
+        if let Ok(bytes) = serde_json::to_vec(&self.bus.record()) {
+            self.persist.put(BUS_KEY, &bytes);
         }
         if let Ok(bytes) = serde_json::to_vec(&self.usage) {
             self.persist.put(USAGE_KEY, &bytes);
@@ -295,6 +340,7 @@ impl Shell {
             self.persist.remove(&peer_key(id));
         }
         self.persist.remove(POLKIT_KEY);
+        self.persist.remove(BUS_KEY);
         self.persist.remove(USAGE_KEY);
     }
 }
@@ -339,6 +385,7 @@ impl Inherited {
                 }
                 _ if key == crate::recovery::KEY => {}
                 _ if key == POLKIT_KEY => found.asked = serde_json::from_slice(bytes).unwrap_or_default(),
+                _ if key == BUS_KEY => found.bus = serde_json::from_slice(bytes).unwrap_or_default(),
                 _ if key == USAGE_KEY => found.usage = serde_json::from_slice(bytes).unwrap_or_default(),
                 _ if key == "shell" => found.shell = serde_json::from_slice(bytes).unwrap_or_default(),
                 _ => found.engine.push((key.to_owned(), bytes.to_vec())),
@@ -359,5 +406,6 @@ fn read_peer(bytes: &[u8]) -> Option<Peer> {
     let credentials = runstead_os::socket::Credentials { pid: record.pid, uid: record.uid, gid: record.gid };
     let mut peer = Peer::new(socket, Connection::from_state(record.state), credentials);
     peer.quiet = record.quiet;
+    peer.changed = record.changed.iter().filter_map(|name| UnitName::parse(name).ok()).collect();
     Some(peer)
 }

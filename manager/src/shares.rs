@@ -1,5 +1,6 @@
 //! What units take of the run root, for clients that ask (`org.runstead.Rundir1`). A throw-away child looks, one at a time and for a
 //! bounded time: who fills a directory must not make the manager walk it. Calls wait for a look that begins after they came.
+use crate::calls::{LIMITS_EXCEEDED, Past};
 use crate::clients::PeerId;
 use crate::shell::{Shell, Token};
 use runstead_api::systemd1::errors::Error;
@@ -14,8 +15,9 @@ use runstead_os::rundir::{Look, Looked, Shares as Found};
 use runstead_wire::dbus::Message;
 use std::time::Duration;
 
-/// Calls that wait; one more is refused.
+/// Calls that wait, and bytes of their bodies; one more is refused.
 const MAX_CALLS: usize = 1024;
+const MAX_BYTES: usize = 1 << 20;
 
 /// A call that waits for a look.
 #[derive(Debug)]
@@ -51,6 +53,13 @@ impl Shares {
         Some(found.get(unit.as_str()).copied().unwrap_or_default())
     }
 
+    /// Whether one more call with a body of so many bytes may wait.
+    fn has_room(&self, bytes: usize) -> bool {
+        let waiting = || self.asked.iter().chain(&self.next);
+        let held: usize = waiting().map(|asked| asked.message.body().len()).sum();
+        waiting().count() < MAX_CALLS && held.saturating_add(bytes) <= MAX_BYTES
+    }
+
     /// A connection went: nobody waits there any more.
     pub fn forget(&mut self, peer: PeerId) {
         self.asked.retain(|asked| asked.peer != peer);
@@ -75,11 +84,8 @@ impl Shell {
         message: &Message,
         caller: &Caller,
     ) -> Result<(), Error> {
-        if self.shares.asked.len() + self.shares.next.len() >= MAX_CALLS {
-            return Err(Error::new(
-                "org.freedesktop.DBus.Error.LimitsExceeded",
-                "Too many calls wait for a look at /run",
-            ));
+        if !self.shares.has_room(message.body().len()) {
+            return Err(Error::new(LIMITS_EXCEEDED, "Too many calls wait for a look at /run"));
         }
         self.shares.next.push(Asked { peer, message: message.clone(), caller: caller.clone() });
         self.look_at_shares();
@@ -132,7 +138,7 @@ impl Shell {
 
     fn answer_shares(&mut self) {
         for Asked { peer, message, caller } in std::mem::take(&mut self.shares.asked) {
-            self.dispatch_looked(peer, &message, caller);
+            self.dispatch_past(peer, &message, caller, Past::Look);
         }
     }
 }
@@ -160,4 +166,25 @@ fn owners<'a>(root: &str, user: bool, units: impl Iterator<Item = &'a Unit>) -> 
         }
     }
     owners
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded_in_number_and_in_bytes() {
+        let asked = |bytes: usize| {
+            let call = Message::method_call(None, "/", "a.b", "C").build(|body| {
+                body.str(&"x".repeat(bytes));
+            });
+            Asked { peer: 1, message: call.expect("it can be built"), caller: Caller::default() }
+        };
+        let mut shares = Shares::default();
+        shares.next.push(asked(MAX_BYTES / 2));
+        assert!(shares.has_room(1000) && !shares.has_room(MAX_BYTES / 2));
+        shares.forget(1);
+        (0..MAX_CALLS).for_each(|_| shares.asked.push(asked(0)));
+        assert!(!shares.has_room(0));
+    }
 }

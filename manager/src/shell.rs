@@ -21,6 +21,7 @@ use runstead_os::reactor::{Interest, Priority, Reactor, Ready};
 use runstead_os::signals::Signals;
 use runstead_os::timer::{Fired, Timer, now};
 use runstead_os::watch::Watches;
+use rustix::io::Errno;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -97,6 +98,8 @@ pub(crate) struct Shell {
     pub persist: Persist,
     pub varlink: crate::varlink::Varlink,
     pub calls: Calls,
+    /// More children had ended than one round takes: their signal does not come again.
+    pub children_wait: bool,
     pub execs: BTreeMap<u64, crate::chain::WaitingExec>,
     pub next_exec: u64,
     pub aliens: crate::aliens::Aliens,
@@ -164,6 +167,9 @@ impl Shell {
             }
             self.persist.busy();
             self.serve_backlog();
+            if self.children_wait {
+                self.read_children();
+            }
             self.connect_bus();
             self.watch_generators();
             self.watch_shares();
@@ -265,14 +271,13 @@ impl Shell {
 
     /// How long the loop may wait: until something of the shell's own is due.
     fn watch_timeout(&self) -> Option<Duration> {
-        if !self.pending.is_empty() || self.clients.has_backlog() {
+        if !self.pending.is_empty() || self.clients.has_backlog() || self.children_wait {
             return Some(Duration::ZERO);
         }
-        let answers = self.bus.owes_answers().filter(|_| self.reexec);
         let generators = self.generators.as_ref().map(runstead_os::generators::Running::time_left);
         let polkit = self.authority.next_look();
         let shares = self.shares.time_left();
-        [self.bus.retry_in(), generators, self.clients.next_look(), answers, polkit, shares]
+        [self.bus.retry_in(), generators, self.clients.next_look(), polkit, shares]
             .into_iter()
             .flatten()
             .min()
@@ -281,10 +286,7 @@ impl Shell {
     /// Whether nothing is under way that the next image would not know of. Generators of a reload and looks at the run root end, or are ended; a chain in
     /// the middle of an execve(2) ends soon, at the latest with its unit's time-out.
     fn is_quiet(&self) -> bool {
-        self.generators.is_none()
-            && self.bus.owes_answers().is_none()
-            && !self.chain_waits()
-            && self.shares.is_quiet()
+        self.generators.is_none() && !self.chain_waits() && self.shares.is_quiet()
     }
 
     /// Generators of a reload that take too long are killed; their ends come as those of other children.
@@ -298,21 +300,21 @@ impl Shell {
 
     /// Children that ended, and what their units are left with.
     pub(crate) fn read_children(&mut self) {
-        self.reap_children();
+        self.children_wait = self.reap_children();
         let changes = self.ownership.processes_ended();
         self.tell_of_ownership(changes);
         self.run_pending();
     }
 
-    /// Children that ended: looked at, told to the engine, then taken from the table.
-    fn reap_children(&mut self) {
+    /// Children that ended: looked at, told to the engine, then taken from the table. Whether there may be more.
+    fn reap_children(&mut self) -> bool {
         for _ in 0..EXITS {
             let ended = match children::peek() {
                 Ok(Some(ended)) => ended,
-                Ok(None) => return,
+                Ok(None) => return false,
                 Err(error) => {
                     self.complain(3, &format!("cannot look at ended children: {error}"));
-                    return;
+                    return false;
                 }
             };
             // What it said before it ended counts first.
@@ -331,7 +333,7 @@ impl Shell {
             self.step(Event::ProcessExited { pid, exit: ended.exit });
             if let Err(error) = children::reap(pid) {
                 self.complain(3, &format!("cannot reap process {pid}: {error}"));
-                return;
+                return false;
             }
             self.aliens.reaped(pid);
             self.run_pending();
@@ -339,6 +341,7 @@ impl Shell {
             self.tell_of_ownership(changes);
             self.run_pending();
         }
+        true
     }
 
     /// What mount(8) or swapon(8) did counts before their end: a mount that is not in the table then has failed.
@@ -381,8 +384,11 @@ impl Shell {
                 Some(UnitType::Service) => (Token::Unit { fd, accept }, Interest::HANGUP),
                 _ => (Token::Unit { fd, accept }, Interest::READ),
             };
-            if let Err(error) = self.reactor.add(raw, token, Priority::Unit, interest) {
-                self.complain(3, &format!("cannot wait for a descriptor of a unit: {error}"));
+            match self.reactor.add(raw, token, Priority::Unit, interest) {
+                // A regular file or a memfd, as services store them: nothing will ever happen there.
+                Err(error) if error.errno == Errno::PERM && interest == Interest::HANGUP => {}
+                Err(error) => self.complain(3, &format!("cannot wait for a descriptor of a unit: {error}")),
+                Ok(()) => {}
             }
         }
     }

@@ -57,12 +57,11 @@ impl Shell {
     }
 }
 
-/// The last stage; `exit_code` is what `exit` without a number of its own ends with.
+/// The last stage; `exit_code` is what `exit` ends with.
 pub(crate) fn end(exit: Exit, exit_code: u8, container: bool, console: &Console) -> ExitCode {
     // The machine is its PID 1's: others only leave.
     if std::process::id() != 1 {
-        let Exit::Exit(code) = exit else { return ExitCode::SUCCESS };
-        return ExitCode::from(if code == 0 { exit_code } else { code });
+        return if exit == Exit::Exit { ExitCode::from(exit_code) } else { ExitCode::SUCCESS };
     }
     let word = word_of(exit);
     // The file is gone once everything is unmounted.
@@ -81,9 +80,9 @@ pub(crate) fn end(exit: Exit, exit_code: u8, container: bool, console: &Console)
         }
     }
     last::sync();
-    let code = if let Exit::Exit(code) = exit { if code == 0 { exit_code } else { code } } else { 0 };
+    let code = if exit == Exit::Exit { exit_code } else { 0 };
     match exit {
-        Exit::Exit(_) if container => ExitCode::from(code),
+        Exit::Exit if container => ExitCode::from(code),
         _ => {
             // In a container reboot(2) ends our PID namespace and tells its parent how.
             console.always(&format!("cannot {word}: {}", last::reboot(word, &argument)));
@@ -99,8 +98,8 @@ pub(crate) fn end(exit: Exit, exit_code: u8, container: bool, console: &Console)
 
 fn word_of(exit: Exit) -> &'static str {
     match exit {
-        Exit::Poweroff | Exit::Exit(_) => "poweroff",
-        Exit::Reboot | Exit::SoftReboot => "reboot",
+        Exit::Poweroff | Exit::Exit => "poweroff",
+        Exit::Reboot => "reboot",
         Exit::Halt => "halt",
         Exit::Kexec => "kexec",
     }

@@ -17,7 +17,7 @@ use crate::supervisor::Supervisor;
 use runstead_api::systemd1::facts::ManagerStamps;
 use runstead_core::engine::Engine;
 use runstead_core::engine::clock::{Clock, Stamp};
-use runstead_core::engine::effect::ChainId;
+use runstead_core::engine::effect::{ChainId, FdId};
 use runstead_core::engine::event::{ChainError, ChainOutput, Event};
 use runstead_core::names::{UnitName, UnitType};
 use runstead_core::plan::Kernel;
@@ -93,6 +93,7 @@ pub(crate) fn start(mut options: Options) -> Result<Started, StartError> {
         if container {
             complaints.extend(settle_aliases().iter().map(ToString::to_string));
         }
+        process::leave_terminal();
         process::prefer_ourselves();
         identity = Identity::read();
     }
@@ -194,6 +195,18 @@ fn run_root(options: &Options) -> Result<String, StartError> {
     dir.map_err(|_| "XDG_RUNTIME_DIR is not set: a user manager keeps its run-time files there".into())
 }
 
+/// What has been reached when `userspace` begins. The kernel's monotonic clock was 0 when it began; a container's kernel was
+/// there before. Security policies, of which we load none, begin and end at once: systemd-analyze(1) counts the kernel's
+/// time only where they began.
+fn first_stamps(host: &Host, userspace: Stamp) -> ManagerStamps {
+    let stamps = ManagerStamps { userspace, ..ManagerStamps::default() };
+    if std::process::id() != 1 || host.identity.container.is_some() {
+        return stamps;
+    }
+    let kernel = Stamp { realtime: userspace.realtime.saturating_sub(userspace.monotonic), monotonic: 0 };
+    ManagerStamps { kernel, security_start: userspace, security_finish: userspace, ..stamps }
+}
+
 fn host_state(
     options: &Options,
     identity: Identity,
@@ -219,9 +232,8 @@ fn host_state(
         environment,
         exit_code: inherited.shell.exit_code,
         watchdogs: BTreeMap::new(),
-        service_watchdogs: true,
         stamps: if inherited.sockets.is_empty() {
-            ManagerStamps { userspace, ..ManagerStamps::default() }
+            first_stamps(&host, userspace)
         } else {
             inherited.shell.stamps
         },
@@ -229,11 +241,12 @@ fn host_state(
         users,
         own_user: own,
         kernel: Kernel {
+            mount_namespaces: runstead_os::spawn::can_make_mount_namespaces(),
+            mount_setattr: host.kernel_is_at_least(5, 12),
             tmpfs_noswap: host.kernel_is_at_least(6, 4),
             denies_write_execute: host.kernel_is_at_least(6, 3),
             filters: runstead_os::spawn::can_filter(),
             admin: runstead_os::spawn::is_admin(),
-            ..Kernel::default()
         },
         idle: None,
         host,
@@ -278,9 +291,8 @@ fn assemble(
     persist.keep_socket("inotify", watches.fd());
     let console = Console::new(configuration::show_status(&options, &host.settings));
     let mut log = Log::new(&host.journal_root(options.user), options.user);
-    if !log.resume(&inherited.shell) {
-        configuration::set_up_log(&mut log, &options, &host.settings);
-    }
+    log.resume(&inherited.shell);
+    configuration::set_up_log(&mut log, &options, &host.settings);
     let local_zone = runstead_os::zones::Local::read();
     let config = configuration::for_engine(&options, &host, &local_zone);
     let paths = unit_paths(&options, &run);
@@ -308,6 +320,7 @@ fn assemble(
         persist,
         varlink,
         calls: Calls::default(),
+        children_wait: false,
         execs: BTreeMap::new(),
         next_exec: 1,
         aliens: crate::aliens::Aliens::default(),
@@ -538,11 +551,15 @@ impl Shell {
         }
         for (id, peer) in inherited.peers {
             self.add_peer(id, peer);
+            self.clients.resume(id);
         }
         self.forget_peers();
         let connected = self.clients.peers.contains_key(&crate::clients::BUS);
         self.bus.restore(&inherited.shell, connected);
         if connected {
+            // Images before ours had one rule for each sender.
+            self.watch_leavers();
+            self.bus.go_on(inherited.bus);
             self.authority.restore(inherited.asked);
         }
         self.clients.resume_after(inherited.shell.connections);
@@ -579,11 +596,23 @@ impl Shell {
         self.follow_again();
         if reason == "reexec" {
             self.history = History::default();
+        } else {
+            self.close_unowned();
         }
         if self.engine.is_booted() && !self.options.user {
             self.supervisor.ready();
         } else {
             self.look_whether_ready();
+        }
+    }
+
+    /// What was only the business of a unit that is left out, or of an event that was lost: addresses would stay taken.
+    fn close_unowned(&mut self) {
+        let shared = self.engine.shared_fds();
+        let owned = |fd: &FdId| self.engine.fd_owner(*fd).is_some() || shared.contains(fd);
+        let unowned: Vec<FdId> = self.fds.iter().map(|(fd, _)| fd).filter(|fd| !owned(fd)).collect();
+        for fd in unowned.into_iter().filter(|fd| !self.is_claimed(*fd)).collect::<Vec<_>>() {
+            self.close_fd(fd);
         }
     }
 

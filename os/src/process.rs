@@ -3,6 +3,7 @@ use crate::error::{Attempt, OsError};
 use crate::sys::{self, signal};
 use runstead_core::engine::event::{Exit, Pid};
 use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::io::Read;
 use std::process::Command;
@@ -257,6 +258,15 @@ pub fn ends_with_us(command: &mut Command) -> &mut Command {
 /// Whom this process runs as: effective uid and gid.
 pub fn own_ids() -> (u32, u32) {
     (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}
+
+/// Give back the terminal that we were started on: services wait for one that a session has. The kernel hangs up who leaves.
+pub fn leave_terminal() {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(terminal) = rustix::fs::open("/dev/tty", flags, Mode::empty()) else { return };
+    let _ = sys::signal::ignore(libc::SIGHUP, true);
+    let _ = sys::process::leave_terminal(&terminal);
+    let _ = sys::signal::ignore(libc::SIGHUP, false);
 }
 
 /// Orphans below us become our children.

@@ -104,8 +104,9 @@ impl World {
             invocation: "00112233445566778899aabbccddeeff".into(),
             cgroup: None,
             subgroup: None,
+            shared: None,
             fds: vec![],
-            listen_fds: 0,
+            socket_fds: 0,
             socket: None,
             environment: vec![],
             notify: false,
@@ -260,6 +261,28 @@ fn dynamic_users_have_private_state() {
          ls -A /tmp | wc -l; stat -c %a $(dirname $STATE_DIRECTORY)/private; echo $USER; touch /etc/x 2>/dev/null || echo ro",
     );
     assert_eq!(out, "61999\nprivate/dyn\n61999 755\n0\n755\ndyn\nro\n");
+}
+
+#[test]
+fn state_from_before_the_user_was_dynamic_moves() {
+    if !is_root() {
+        return;
+    }
+    let mut world = World::new()
+        .with(ids::DYNAMIC_USER, Value::Bool(true))
+        .with(ids::STATE_DIRECTORY, rows(&[&["dyn", "", ""], &["deep/er", "", ""]]));
+    world.facts.user = Some(UserFacts { name: "dyn".into(), uid: 61999, gid: 61999, ..UserFacts::default() });
+    for name in ["dyn", "deep/er"] {
+        fs::create_dir_all(world.dir.join("state").join(name)).unwrap();
+        fs::write(world.dir.join("state").join(name).join("kept"), "").unwrap();
+    }
+    // The second time it is there already.
+    for _ in 0..2 {
+        let out = world.run(
+            "cd ${STATE_DIRECTORY%%:*}/..; readlink dyn deep/er; stat -c '%u %n' dyn/kept deep/er/kept; ls -A private/dyn",
+        );
+        assert_eq!(out, "private/dyn\n../private/deep/er\n61999 dyn/kept\n61999 deep/er/kept\nkept\n");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 mod lean;
 
 use runstead_core::filter::Instruction;
-use runstead_core::plan::{ExitStatus, Filter, OnError, Op, Plan, Slot, Step, Text};
+use runstead_core::plan::{ExitStatus, Filter, HeldTty, OnError, Op, Plan, Slot, Step, Text};
 use runstead_os::spawn::{Child, ExecResult, How, Options, Spawner};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::fs;
@@ -144,7 +144,6 @@ fn data_keyring_session_and_files() {
         Op::Mkdir { path: at("d"), mode: 0o711 },
         Op::MakeFile { path: at("d/f"), bytes: b"x".to_vec(), mode: 0o440, owner: None },
         Op::Chown { path: at("d/f"), uid: 0, gid: 0, mode: Some(0o444) },
-        Op::SetXattr { path: at("d/f"), name: "trusted.a".into(), value: b"v".to_vec() },
         Op::Symlink { target: "d/f".into(), path: at("l") },
         Op::Symlink { target: "d/f".into(), path: at("l") },
         Op::Rename { from: at("d"), to: at("e") },
@@ -199,7 +198,7 @@ fn terminals() {
         Op::Setsid,
         Op::ResetTty { path: path.clone(), reset: true, vhangup: false, size: (33, 44) },
         Op::OpenStdio { target: 0, path: path.clone(), flags: 0o2 | 0o400, mode: 0 },
-        Op::ControllingTty { force: true },
+        Op::ControllingTty { path: path.clone(), held: HeldTty::Steal },
         Op::ChownTty { uid: rustix::process::geteuid().as_raw() },
     ];
     let out = run(
@@ -209,6 +208,42 @@ fn terminals() {
         vec!["PATH=/bin:/usr/bin".into()],
     );
     assert_eq!(out, format!("{path}\n33 44\n620\n"));
+}
+
+#[test]
+fn a_held_terminal_is_waited_for_refused_or_stolen() {
+    let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
+    let master = rustix::pty::openpt(flags).unwrap();
+    rustix::pty::unlockpt(&master).unwrap();
+    let path = rustix::pty::ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let take = |held, script: &str| {
+        let ops = vec![
+            Op::Setsid,
+            Op::OpenStdio { target: 0, path: path.clone(), flags: 0o2 | 0o400, mode: 0 },
+            Op::ControllingTty { path: path.clone(), held },
+        ];
+        let mut plan = plan("/dev/null", ops, script, vec!["PATH=/bin:/usr/bin".into()]);
+        plan.steps.iter_mut().for_each(|step| step.on_error = OnError::Fail(ExitStatus::Stdin));
+        lean::spawner().spawn(&plan, Options::default()).unwrap()
+    };
+    let holder = take(HeldTty::Refuse, "exec sleep 1000");
+    while holder.exec_result() == ExecResult::Pending {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert_eq!(finish(&take(HeldTty::Refuse, "exit 0")).0, 208);
+    let waiting = take(HeldTty::Await, "echo x >/dev/tty && exit 3");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(waiting.exec_result(), ExecResult::Pending);
+    runstead_os::process::kill(holder.pid, libc::SIGKILL, None).unwrap();
+    finish(&holder);
+    assert_eq!(finish(&waiting), (3, ExecResult::Done(vec![])));
+    let holder = take(HeldTty::Await, "exec sleep 1000");
+    while holder.exec_result() == ExecResult::Pending {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert_eq!(finish(&take(HeldTty::Steal, "echo x >/dev/tty && exit 3")).0, 3);
+    runstead_os::process::kill(holder.pid, libc::SIGKILL, None).unwrap();
+    finish(&holder);
 }
 
 #[test]

@@ -153,3 +153,19 @@ fn the_ledger_of_a_slice_outlives_a_reexecution() {
         world.unit("a.slice").expect("it is up").ledger.iter().map(|entry| &*entry.0).collect();
     assert_eq!(names, ["StartupCPUWeight", "CPUWeight"]);
 }
+
+#[test]
+fn units_that_are_looked_at_side_by_side_stay_until_then() {
+    let service = "[Service]\nExecStart=/sim/daemon\n";
+    let mut world = World::with(&[("a.service", service), ("b.service", service)]);
+    let names = ["a.service", "none.service", "b.service"];
+    let call = world.post(Request::LoadUnits(names.map(name).into()));
+    while !world.replies.contains_key(&call) {
+        assert!(world.step(), "the call is never answered");
+    }
+    for name in names {
+        assert!(world.unit(name).is_some(), "{name} is gone with the step that answered");
+    }
+    world.pass(SECOND);
+    assert!(names.iter().all(|name| world.unit(name).is_none()), "nobody needs them");
+}

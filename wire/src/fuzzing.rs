@@ -62,8 +62,13 @@ fn copy_body(reader: &Reader<'_>) -> Option<crate::dbus::Body> {
 pub fn dbus_connection(data: &[u8]) {
     let Some((first, rest)) = data[..data.len().min(MAX_INPUT)].split_first() else { return };
     let step = usize::from(first & 0x3f) + 1;
-    let limits =
-        Limits { message: 1 << 16, outgoing_bytes: 1 << 18, outgoing_messages: 64, incoming_fds: 300 };
+    let limits = Limits {
+        message: 1 << 16,
+        sent_message: 1 << 16,
+        outgoing_bytes: 1 << 18,
+        outgoing_messages: 64,
+        incoming_fds: 300,
+    };
     let mut server = Connection::server(ServerAuth::new(GUID, Some(0), first & 0x80 != 0, true), limits);
     let mut client = Connection::client(ClientAuth::external(true), limits);
     for (number, piece) in rest.chunks(step).enumerate() {

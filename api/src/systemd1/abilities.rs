@@ -1,10 +1,8 @@
 //! What a unit can do (`CanStart` and its like).
-use super::state::Context;
 use runstead_core::directives::ids;
 use runstead_core::engine::{Engine, Unit};
 use runstead_core::graph::Dependency;
 use runstead_core::names::UnitType;
-use runstead_core::names::slice::ROOT_SLICE;
 use runstead_core::units::LoadState;
 
 fn is_loaded(unit: &Unit) -> bool {
@@ -52,17 +50,4 @@ pub fn can_clean(unit: &Unit) -> Vec<&'static str> {
     let words = ["runtime", "state", "cache", "logs", "configuration", "fdstore"];
     let found = unit.cleanable();
     words.into_iter().enumerate().filter(|(bit, _)| found >> bit & 1 != 0).map(|(_, word)| word).collect()
-}
-
-/// `CanFreeze`: services and scopes, and slices in which all can.
-pub fn can_freeze(context: &Context<'_>) -> bool {
-    let unit = context.unit;
-    match unit.unit_type() {
-        UnitType::Service | UnitType::Scope => unit.name.as_str() != "init.scope",
-        UnitType::Slice if unit.name.as_str() != ROOT_SLICE => {
-            let mut members = unit.dependencies(Dependency::SliceOf).filter_map(|id| context.engine.get(id));
-            members.all(|member| can_freeze(&Context { unit: member, ..*context }))
-        }
-        _ => false,
-    }
 }

@@ -34,7 +34,7 @@ impl Access {
             Access::Ask(Question { action: MANAGE_UNITS, details })
         };
         match request {
-            Request::LoadUnit(_) | Request::Ref(_, false) => Access::Everybody,
+            Request::LoadUnit(_) | Request::LoadUnits(_) | Request::Ref(_, false) => Access::Everybody,
             Request::Enqueue { detailed: true, .. } => Access::Root,
             Request::Enqueue { unit, job, reload_if_possible, .. } => {
                 match job_words(*job, *reload_if_possible) {

@@ -2,6 +2,7 @@
 use super::action::{Action, InstallFlags, Operation, Read, Shape, UnitFiles};
 use super::errors::Error;
 use super::transient;
+use runstead_core::engine::NO_SOFT_REBOOT;
 use runstead_core::engine::effect::{Exit, JobId, JobMode, JobType, Request};
 use runstead_core::names::UnitName;
 use runstead_core::values::environment;
@@ -247,12 +248,14 @@ fn manager_self(member: &str, body: &mut Reader<'_>) -> Decoded {
     let request = match member {
         "Reload" => Request::Reload,
         "Reexecute" => Request::Reexec,
-        "Exit" => Request::Exit(Exit::Exit(0)),
+        "Exit" => Request::Exit(Exit::Exit),
         "PowerOff" => Request::Exit(Exit::Poweroff),
         "Reboot" => Request::Exit(Exit::Reboot),
         "Halt" => Request::Exit(Exit::Halt),
         "KExec" => Request::Exit(Exit::Kexec),
-        "SoftReboot" => Request::Exit(Exit::SoftReboot),
+        "SoftReboot" => {
+            return Err(Error::new("org.freedesktop.DBus.Error.NotSupported", NO_SOFT_REBOOT));
+        }
         "ResetFailed" => Request::ResetFailed(None),
         "ClearJobs" => Request::ClearJobs,
         "CancelJob" => Request::CancelJob(JobId(body.u32()?)),

@@ -38,7 +38,6 @@ pub fn error_name(kind: FailureKind) -> &'static str {
         NoSuchProcess => "org.freedesktop.systemd1.NoSuchProcess",
         NotReferenced => "org.freedesktop.systemd1.NotReferenced",
         UnitInactive => "org.freedesktop.systemd1.UnitInactive",
-        FreezeCancelled => "org.freedesktop.systemd1.FreezeCancelled",
         FileExists => "org.freedesktop.DBus.Error.FileExists",
         NotSupported => "org.freedesktop.DBus.Error.NotSupported",
         InvalidArgs => "org.freedesktop.DBus.Error.InvalidArgs",

@@ -19,6 +19,7 @@ pub use acts::{Acts, Weight};
 pub use kind::Kind;
 pub use load::{Loaded, load, load_manager};
 pub use parse::base64::decode as base64_decode;
+pub use parse::list::credential_name as is_credential_name;
 pub use properties::{PropertyRow, PropertyValue, property_value};
 pub use section::Sections;
 pub use table::{COUNT, ROWS, Row};

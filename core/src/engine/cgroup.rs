@@ -1,6 +1,6 @@
 //! Which control group a unit has, and what is written into it (systemd.resource-control(5)).
-use super::Engine;
 use super::effect::{CgroupSpec, UnitId};
+use super::{Engine, Unit};
 use crate::directives::ids;
 use crate::names::{UnitType, slice};
 use crate::settings::{Settings, Value};
@@ -40,18 +40,24 @@ impl Engine {
         path.map(Rc::from)
     }
 
-    /// What to make of the unit's cgroup: put it in front of the first spawn of a start (`Step::Cgroup`).
-    pub fn cgroup_spec(&mut self, id: UnitId) -> Option<CgroupSpec> {
+    /// The unit's cgroup is known by its path from now on, as that of a unit that has processes.
+    pub(crate) fn claim_cgroup(&mut self, id: UnitId) -> Option<Rc<str>> {
         let path = self.cgroup_path(id)?;
         if self.unit(id).cgroup.is_none() {
             self.unit_mut(id).cgroup = Some(path.clone());
             self.cgroups.insert(path.clone(), id);
         }
+        Some(path)
+    }
+
+    /// What to make of the unit's cgroup: put it in front of the first spawn of a start (`Step::Cgroup`).
+    pub fn cgroup_spec(&mut self, id: UnitId) -> Option<CgroupSpec> {
+        let path = self.claim_cgroup(id)?;
         let unit = self.unit(id);
-        let is_slice = unit.unit_type() == UnitType::Slice;
-        let attributes = self.attributes(&unit.settings, is_slice);
+        let shared = is_shared(unit);
+        let attributes = self.attributes(&unit.settings, shared);
         let delegate = unit.settings.delegate().is_some();
-        let watch = !is_slice;
+        let watch = !shared;
         let controllers = self.controllers_of(&unit.settings, &attributes);
         Some(CgroupSpec { path, attributes, controllers, delegate, watch })
     }
@@ -59,10 +65,7 @@ impl Engine {
     /// What a unit's cgroup needs: for after a re-execution, when it is there already.
     pub fn cgroup_controllers(&self, id: UnitId) -> Vec<Rc<str>> {
         let unit = self.unit(id);
-        self.controllers_of(
-            &unit.settings,
-            &self.attributes(&unit.settings, unit.unit_type() == UnitType::Slice),
-        )
+        self.controllers_of(&unit.settings, &self.attributes(&unit.settings, is_shared(unit)))
     }
 
     /// Controllers that a unit's own settings need in its parent's `cgroup.subtree_control`.
@@ -83,7 +86,7 @@ impl Engine {
         self.config.controllers.iter().filter(needed).cloned().collect()
     }
 
-    fn attributes(&self, settings: &Settings, is_slice: bool) -> Vec<(Rc<str>, Rc<str>)> {
+    fn attributes(&self, settings: &Settings, shared: bool) -> Vec<(Rc<str>, Rc<str>)> {
         let mut all = Vec::new();
         let mut put = |file: &str, value: String| all.push((Rc::from(file), Rc::from(value)));
         for (row, file) in [(ids::CPU_WEIGHT, "cpu.weight"), (ids::IO_WEIGHT, "io.weight")] {
@@ -126,7 +129,7 @@ impl Engine {
         if let Some(Value::Bool(on)) = settings.get(ids::MEMORY_ZSWAP_WRITEBACK) {
             put("memory.zswap.writeback", u8::from(*on).to_string());
         }
-        if settings.word(ids::OOM_POLICY) == "kill" && !is_slice {
+        if settings.word(ids::OOM_POLICY) == "kill" && !shared {
             put("memory.oom.group", "1".into());
         }
         match settings.get(ids::TASKS_MAX) {
@@ -134,7 +137,7 @@ impl Engine {
             Some(Value::Uint(tasks)) => put("pids.max", tasks.to_string()),
             Some(Value::Text(share)) => put("pids.max", share.to_string()),
             // Where nobody can count tasks a default is nothing that a unit lacks.
-            _ if !is_slice
+            _ if !shared
                 && self.config.default_tasks_max != NO_LIMIT
                 && self.config.controllers.iter().any(|one| &**one == "pids") =>
             {
@@ -161,6 +164,11 @@ impl Engine {
     }
 }
 
+/// Slices and the manager's own scope are not one program's: nothing limits them by default, nobody waits for them to be empty.
+fn is_shared(unit: &Unit) -> bool {
+    unit.unit_type() == UnitType::Slice || unit.name.as_str() == "init.scope"
+}
+
 /// Limits for single devices: their nodes (or files that lie on them) come first, the shell knows the numbers.
 fn devices(settings: &Settings, put: &mut impl FnMut(&str, String)) {
     let all = [
@@ -184,6 +192,21 @@ fn devices(settings: &Settings, put: &mut impl FnMut(&str, String)) {
 #[cfg(test)]
 mod tests {
     use super::resolve_share;
+    use crate::units::test_world::World;
+
+    #[test]
+    fn the_manager_s_own_scope_has_a_cgroup_without_limits() {
+        let mut w = World::new();
+        let id = w.unit("init.scope", &[]);
+        assert_eq!(w.e.unit_of_cgroup("/init.scope"), Some(id));
+        assert!(w.steps.is_empty(), "nobody makes it");
+        w.e.config.default_tasks_max = 100;
+        let pids = |w: &mut World, name, lines: &[&str]| {
+            let id = w.unit(name, lines);
+            w.e.cgroup_spec(id).expect("a path").attributes.iter().any(|(file, _)| &**file == "pids.max")
+        };
+        assert!(pids(&mut w, "a.service", &["ExecStart=/a"]) && !pids(&mut w, "init.scope", &[]));
+    }
 
     #[test]
     fn shares_are_of_memory_in_pages_and_of_tasks() {

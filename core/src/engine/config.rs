@@ -28,11 +28,9 @@ pub struct ManagerConfig {
     pub default_tasks_max: u64,
     /// The terminal behind `/dev/console`, as "ttyS0"; `None`: not known.
     pub console: Option<Rc<str>>,
-    /// When the kernel, the initrd and user space began, for `StartupFinished` (monotonic; 0: not known).
-    pub kernel_at: Usec,
-    /// See `kernel_at`.
-    pub initrd_at: Usec,
-    /// See `kernel_at`.
+    /// The kernel began with us (we are PID 1, and not in a container): its time counts in `StartupFinished`.
+    pub own_kernel: bool,
+    /// When user space began (monotonic).
     pub userspace_at: Usec,
     /// The machine's time zone at first: bytes of its file (tzfile(5)); empty: UTC.
     pub zone_file: Rc<[u8]>,
@@ -51,8 +49,7 @@ impl Default for ManagerConfig {
             controllers: ["cpu", "cpuset", "io", "memory", "pids"].map(Rc::from).to_vec(),
             default_tasks_max: u64::MAX,
             console: None,
-            kernel_at: 0,
-            initrd_at: 0,
+            own_kernel: false,
             userspace_at: 0,
             zone_file: Rc::from([]),
         }

@@ -12,7 +12,7 @@ impl Engine {
             return;
         }
         if self.progress.finished.is_none() || self.is_there_or_coming("shutdown.target") {
-            self.effects.push(Effect::Status { mark, text: text.into(), ephemeral: false });
+            self.effects.push(Effect::Status { mark, text: text.into() });
         }
     }
 

@@ -130,8 +130,6 @@ pub enum Effect {
         mark: StatusMark,
         /// The text.
         text: Rc<str>,
-        /// Shown only transiently.
-        ephemeral: bool,
     },
     /// Write the drop-ins that a client's `SetUnitProperties` asks for: each assignment of `text` (lines with their
     /// section headers) into `NAME.d/50-PROPERTY.conf` below `system.control`. A `Load` follows.
@@ -220,11 +218,20 @@ pub enum Step {
     },
     /// Read when the stamp file of a persistent timer was touched (`ChainOutput::stamp`).
     ReadStamp,
-    /// Make a directory (and parents) for a mount point, socket or path unit (`MakeDirectory=`).
+    /// Make a directory (and parents) for a path unit (`MakeDirectory=`).
     MakeDirectory {
         /// Absolute path.
         path: Rc<str>,
         /// Mode.
+        mode: u32,
+    },
+    /// Make what a mount unit mounts on. That it cannot be made is told, and left to mount(8).
+    MakeMountPoint {
+        /// Absolute path.
+        path: Rc<str>,
+        /// What a bind mount shows there: it decides between file and directory, and is made when it is missing.
+        source: Option<Rc<str>>,
+        /// Mode of the directories that are made.
         mode: u32,
     },
     /// Mount autofs; the pipe becomes `fd`.
@@ -297,10 +304,12 @@ pub struct SpawnSpec {
     pub cgroup: Option<Rc<str>>,
     /// See `cgroup`.
     pub subgroup: Option<Rc<str>>,
+    /// What it shares with others of the unit.
+    pub shared: Option<super::shared::Shared>,
     /// Descriptors to pass (from 3 on), with their names for `LISTEN_FDNAMES`.
     pub fds: Vec<(FdId, Rc<str>)>,
-    /// How many of `fds` are counted in `LISTEN_FDS` (sockets and stored ones).
-    pub listen_fds: usize,
+    /// How many of `fds`, the first ones, are those of sockets: `NonBlocking=` is for them alone.
+    pub socket_fds: usize,
     /// The descriptor for `StandardInput=socket`.
     pub socket: Option<FdId>,
     /// Extra environment: `MAINPID`, `SERVICE_RESULT`, `WATCHDOG_USEC`, `MONITOR_*`, `TRIGGER_*`, `REMOTE_*`.
@@ -311,7 +320,7 @@ pub struct SpawnSpec {
     pub watchdog_usec: Option<Usec>,
     /// Apply sandboxing and credentials (false for commands with `+`).
     pub full_privileges: bool,
-    /// Apply the tty as for a main process (`StandardInput=tty` steals it).
+    /// It is the main process.
     pub is_main: bool,
     /// Wait with the result until execve succeeded (`Type=exec`, or to report 203 at once).
     pub wait_exec: bool,
@@ -401,7 +410,7 @@ pub struct PathSpec {
 pub enum CleanUp {
     /// `RuntimeDirectory=` (unless preserved).
     RuntimeDirectories,
-    /// `PrivateTmp=` directories and the namespace anchors.
+    /// `PrivateTmp=` directories.
     Namespace,
     /// `/run/credentials/UNIT`.
     Credentials,
@@ -438,10 +447,8 @@ pub enum Exit {
     Halt,
     /// kexec.
     Kexec,
-    /// End with this status (containers, user managers).
-    Exit(u8),
-    /// Only the user space (`soft-reboot`).
-    SoftReboot,
+    /// End (containers, user managers), with the status that was set last.
+    Exit,
 }
 
 /// Something of the shell that clients may change.
@@ -455,6 +462,8 @@ pub enum Setting {
     ShowStatus(bool),
     /// The manager's environment block changed.
     Environment(Vec<Rc<str>>),
+    /// What the manager itself shall end with.
+    ExitStatus(u8),
 }
 
 /// A line for the log.
@@ -578,6 +587,8 @@ pub enum Request {
     },
     /// Load the unit, answer with its primary name.
     LoadUnit(UnitName),
+    /// Load all of them, to look at them side by side.
+    LoadUnits(Rc<[UnitName]>),
     /// Make a transient unit with auxiliary ones and start it.
     StartTransient {
         /// The unit.
@@ -717,7 +728,6 @@ pub enum FailureKind {
     NoSuchProcess,
     NotReferenced,
     UnitInactive,
-    FreezeCancelled,
     FileExists,
     NotSupported,
     InvalidArgs,

@@ -2,6 +2,7 @@
 use super::clock::Usec;
 use super::effect::{CallId, ChainId, FdId};
 use crate::names::UnitName;
+use crate::units::service::config::NotifyAccess;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
@@ -199,13 +200,8 @@ pub enum Found {
     NotFound,
     /// A link to `/dev/null` or an empty file; the path that masks.
     Masked(Rc<str>),
-    /// It could not be read.
-    Error {
-        /// Which file.
-        path: Rc<str>,
-        /// Why (errno).
-        errno: i32,
-    },
+    /// It could not be read: which file, and why.
+    Error(Rc<str>),
 }
 
 /// A file with its bytes.
@@ -325,8 +321,8 @@ pub struct Notify {
     pub monotonic_usec: Option<Usec>,
     /// `RESTART_RESET=1`.
     pub restart_reset: bool,
-    /// `EXIT_STATUS=` (for the manager as a container's payload).
-    pub exit_status: Option<u8>,
+    /// `NOTIFYACCESS=`.
+    pub notify_access: Option<NotifyAccess>,
     /// `FDSTORE=1`: the shell registered the descriptors under these ids (already deduplicated with kcmp(2)).
     pub fds: Vec<FdId>,
     /// `FDNAME=` for `fds`, or what to remove with `FDSTOREREMOVE=1`.

@@ -1,10 +1,10 @@
 //! Events to the machines they belong to.
-use super::effect::{CallId, Effect, JobMode, UnitId};
+use super::effect::{CallId, Effect, UnitId};
 use super::event::{Accepted, Caller, ConditionVerdict, Event, Exit, Notify, Pid};
 use super::timers::TimerKey;
 use super::unit::CheckResult;
 use super::{Deferred, Engine};
-use crate::names::UnitName;
+use crate::names::{UnitName, UnitType};
 use crate::units::{device, machine, mount, swap};
 use std::rc::Rc;
 
@@ -15,7 +15,9 @@ impl Engine {
             Event::Loaded(units) => self.loaded(units),
             Event::GeneratorsDone => self.generators_done(),
             Event::ChainDone { chain, result } => {
-                if let Some(id) = self.chains.remove(&chain) {
+                if self.asked_done(chain, &result) {
+                    self.chains.remove(&chain);
+                } else if let Some(id) = self.chains.remove(&chain) {
                     self.dirty.insert(id);
                     self.take_chain_facts(id, result.as_ref().ok());
                     machine::call::chain_done(self.unit(id).unit_type(), self, id, chain, result);
@@ -25,6 +27,7 @@ impl Engine {
             Event::ProcessExited { pid, exit } => self.process_exited(pid, exit),
             Event::CgroupEmpty(path) => {
                 if let Some(&id) = self.cgroups.get(&path) {
+                    self.thaw_empty(id);
                     machine::call::cgroup_empty(self.unit(id).unit_type(), self, id);
                 }
             }
@@ -118,19 +121,23 @@ impl Engine {
         }
     }
 
+    /// The unit that a notification comes from: its process is known, or it is in its cgroup.
+    pub fn unit_of_sender(&self, pid: Pid, cgroup: Option<&str>) -> Option<UnitId> {
+        self.unit_of_pid(pid).or_else(|| self.unit_of_cgroup(cgroup?))
+    }
+
     fn notified(&mut self, message: &Notify) {
-        let by_pid = self.unit_of_pid(message.pid);
-        let by_cgroup = || message.cgroup.as_deref().and_then(|path| self.unit_of_cgroup(path));
-        match by_pid.or_else(by_cgroup) {
-            Some(id) => machine::call::notify(self.unit(id).unit_type(), self, id, message),
+        let sender = self.unit_of_sender(message.pid, message.cgroup.as_deref());
+        let kind = sender.map(|id| self.unit(id).unit_type());
+        if kind != Some(UnitType::Service) {
+            // Only services have a store; anybody may send.
+            message.fds.iter().for_each(|&fd| self.close_fd(fd));
+        }
+        match sender.zip(kind) {
+            Some((id, kind)) => machine::call::notify(kind, self, id, message),
             None => {
-                let unwanted = message.fds.clone();
-                unwanted.into_iter().for_each(|fd| self.close_fd(fd));
-                self.log(
-                    7,
-                    None,
-                    format!("Cannot find unit for notify message of PID {}, ignoring.", message.pid),
-                );
+                let text = format!("Cannot find unit for notify message of PID {}, ignoring.", message.pid);
+                self.log(7, None, text);
             }
         }
     }
@@ -218,11 +225,6 @@ impl Engine {
                 self.queues.collect.insert(id);
             }
         }
-    }
-
-    /// Start a target for a signal to PID 1.
-    pub fn start_target(&mut self, target: &str, mode: JobMode) {
-        self.want_target(target, mode, "signal");
     }
 }
 

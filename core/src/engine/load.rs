@@ -58,7 +58,7 @@ impl Engine {
             self.adopt_alias(id, &alias);
         }
         // What could not be read says nothing of its names.
-        if self.follows_links() && !matches!(unit.found, Found::Error { .. }) {
+        if self.follows_links() && !matches!(unit.found, Found::Error(_)) {
             self.drop_stale_names(id, &unit.aliases);
         }
         if self.read_found(id, unit) {
@@ -179,9 +179,8 @@ impl Engine {
                 self.unit_mut(id).fragment = Some(super::SourceFile { path: path.clone(), mtime: 0 });
                 self.fail_load(id, LoadState::Masked, FailureKind::UnitMasked, "Unit is masked.".into());
             }
-            Found::Error { path, errno } => {
-                let text = format!("Failed to read {path}: errno {errno}");
-                self.fail_load(id, LoadState::Error, FailureKind::LoadFailed, text);
+            Found::Error(text) => {
+                self.fail_load(id, LoadState::Error, FailureKind::LoadFailed, text.to_string());
             }
             Found::NotFound => {
                 let kind = self.unit(id).unit_type();
@@ -293,6 +292,8 @@ impl Engine {
         self.progress.reload_calls.extend(call);
         if !std::mem::replace(&mut self.progress.reloading, true) {
             self.progress.generating = true;
+            // No file turns them off.
+            self.progress.watchdogs_off = false;
             self.emit(Effect::Announce(Announcement::Reloading(true)));
             self.emit(Effect::RunGenerators);
         }

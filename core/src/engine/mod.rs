@@ -15,10 +15,14 @@
 //! | `state` | what follows from a unit's change of state |
 //! | `refusals` | what is wrong with a request whoever makes it |
 //! | `requests` | what clients ask |
+//! | `asked` | requests that are answered when their chain ends |
 //! | `actions` | emergency actions, end of start-up |
 //! | `zones` | time zones of calendar events |
 //! | `record` | state records, for the state log and re-execution |
+//! | `shared` | temporary directories and namespaces that processes and units share |
+//! | `stored` | descriptors that services stored, with records of their own |
 mod actions;
+mod asked;
 pub mod cgroup;
 pub mod clock;
 pub mod config;
@@ -36,13 +40,16 @@ pub mod record;
 mod refusals;
 mod requests;
 mod services;
+pub mod shared;
 mod state;
 mod store;
+mod stored;
 pub mod system_state;
 pub mod timers;
 pub mod unit;
 mod zones;
 
+pub use actions::NO_SOFT_REBOOT;
 pub use config::ManagerConfig;
 pub use policy::job_mode;
 pub use store::Store;
@@ -116,6 +123,8 @@ pub(crate) struct Progress {
     pub generating: bool,
     /// These calls wait for the end of the reload.
     pub reload_calls: Vec<effect::CallId>,
+    /// A client wants no service to end because of a time-out of its watchdog, nor what follows from limits and time-outs.
+    pub watchdogs_off: bool,
     /// Records were restored, and the units' files are being read.
     pub restoring: bool,
 }
@@ -133,6 +142,8 @@ pub struct Engine {
     next_fd: u64,
     timers: TimerQueue<TimerKey>,
     chains: Owned<ChainId>,
+    /// Chains that a client asked for, and waits for.
+    asked: BTreeMap<ChainId, asked::Asked>,
     pids: Owned<Pid>,
     /// Units that have a process of another one for their main process.
     guests: BTreeSet<(Pid, UnitId)>,
@@ -152,9 +163,11 @@ pub struct Engine {
     queues: Queues,
     progress: Progress,
     environment: Vec<Rc<str>>,
-    exit_status: Option<u8>,
     effects: Vec<Effect>,
     dirty: BTreeSet<UnitId>,
+    stored: stored::Stored,
+    /// How many units have each [`shared::Shared`].
+    sharing: BTreeMap<effect::FdId, u32>,
     /// The manager's record as it was written last.
     recorded: Option<record::ManagerRecord>,
     mount_table: Vec<event::MountEntry>,
@@ -177,6 +190,7 @@ impl Engine {
             next_fd: 2,
             timers: TimerQueue::default(),
             chains: Owned::default(),
+            asked: BTreeMap::new(),
             pids: Owned::default(),
             guests: BTreeSet::new(),
             fds: Owned::default(),
@@ -191,9 +205,10 @@ impl Engine {
             queues: Queues::default(),
             progress: Progress::default(),
             environment: Vec::new(),
-            exit_status: None,
             effects: Vec::new(),
             dirty: BTreeSet::new(),
+            stored: stored::Stored::default(),
+            sharing: BTreeMap::new(),
             recorded: None,
             mount_table: Vec::new(),
         }

@@ -1,14 +1,16 @@
 //! State records: everything that is not read again from files, for the state log and for re-execution.
 //!
-//! One record a unit (key `unit/INDEX`) and one for the manager (key `manager`), as JSON: a newer engine reads an older one's.
+//! One record a unit (key `unit/INDEX`), one a stored descriptor (key `stored/DESCRIPTOR`) and one for the manager (key `manager`),
+//! as JSON: a newer engine reads an older one's.
 //! Indices and job numbers stay the same. After [`Engine::restore`] the shell steps once (`Event::Tick`) and answers the
 //! `Load` that comes before any other event: then settings are there again.
 use super::clock::{Clock, Stamp, Usec};
 use super::effect::{ChainId, FdId, UnitId};
 use super::event::{Event, Pid};
+use super::shared::Shared;
 use super::timers::{TimerKey, TimerKind};
 use super::unit::{CheckResult, RateLimit, Stamps};
-use super::{Engine, Unit};
+use super::{Engine, Unit, stored};
 use crate::jobs::{Job, JobState};
 use crate::names::UnitName;
 use crate::units::{LoadState, UnitKind, machine};
@@ -16,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+
+pub use super::stored::key as stored_key;
 
 /// Key of the manager's own record.
 pub const MANAGER_KEY: &str = "manager";
@@ -72,6 +76,8 @@ struct UnitRecord<'a> {
     #[serde(default, skip_serializing_if = "is_default")]
     given_fds: Cow<'a, [(Rc<str>, FdId)]>,
     #[serde(default, skip_serializing_if = "is_default")]
+    shared: Cow<'a, Option<Shared>>,
+    #[serde(default, skip_serializing_if = "is_default")]
     activation: Cow<'a, Option<Pairs>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     jobs: Vec<Job>,
@@ -99,11 +105,11 @@ pub(super) struct ManagerRecord {
     #[serde(default)]
     environment: Vec<Rc<str>>,
     #[serde(default)]
-    exit_status: Option<u8>,
-    #[serde(default)]
     booted: bool,
     #[serde(default)]
     finished: Option<Stamp>,
+    #[serde(default)]
+    watchdogs_off: bool,
 }
 
 /// The key of a unit's record.
@@ -145,9 +151,9 @@ impl Engine {
             next_chain: self.next_chain,
             next_fd: self.next_fd,
             environment: self.environment.clone(),
-            exit_status: self.exit_status,
             booted: self.progress.booted,
             finished: self.progress.finished,
+            watchdogs_off: self.progress.watchdogs_off,
         }
     }
 
@@ -155,7 +161,8 @@ impl Engine {
     pub fn record_all(&self) -> Vec<(String, Vec<u8>)> {
         let units = self.units().filter_map(|unit| Some((key(unit.id), self.record(unit.id)?)));
         let manager = serde_json::to_vec(&self.manager_record()).ok();
-        units.chain(manager.map(|manager| (MANAGER_KEY.to_owned(), manager))).collect()
+        let manager = manager.map(|manager| (MANAGER_KEY.to_owned(), manager));
+        units.chain(manager).chain(self.record_all_stored()).collect()
     }
 
     fn unit_record<'a>(&self, unit: &'a Unit) -> UnitRecord<'a> {
@@ -185,6 +192,7 @@ impl Engine {
             frozen: unit.frozen,
             dynamic_uid: unit.dynamic_uid,
             given_fds: Cow::Borrowed(&unit.given_fds),
+            shared: Cow::Borrowed(&unit.shared),
             activation: Cow::Borrowed(&unit.activation),
             jobs: [unit.job, unit.nop_job]
                 .into_iter()
@@ -204,12 +212,21 @@ impl Engine {
         records: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Vec<RestoreProblem> {
         let mut problems = Vec::new();
-        for (key, bytes) in records {
-            let result =
-                if key == MANAGER_KEY { self.restore_manager(bytes) } else { self.restore_unit(bytes) };
-            if let Err(message) = result {
-                problems.push(RestoreProblem { key: key.to_owned(), message });
-            }
+        let mut take = |key: &str, result: Result<(), String>| {
+            let problem = |message| RestoreProblem { key: key.to_owned(), message };
+            problems.extend(result.err().map(problem));
+        };
+        // Stored descriptors need their units.
+        let (stored, others): (Vec<_>, Vec<_>) =
+            records.into_iter().partition(|(key, _)| key.starts_with(stored::KEY_PREFIX));
+        for (key, bytes) in others {
+            take(
+                key,
+                if key == MANAGER_KEY { self.restore_manager(bytes) } else { self.restore_unit(bytes) },
+            );
+        }
+        for (key, bytes) in stored {
+            take(key, self.restore_stored(bytes));
         }
         self.progress.restoring = true;
         problems
@@ -222,9 +239,9 @@ impl Engine {
         self.next_chain = self.next_chain.max(record.next_chain);
         self.next_fd = self.next_fd.max(record.next_fd);
         self.environment = record.environment;
-        self.exit_status = record.exit_status;
         self.progress.booted = record.booted;
         self.progress.finished = record.finished;
+        self.progress.watchdogs_off = record.watchdogs_off;
         Ok(())
     }
 
@@ -267,6 +284,9 @@ impl Engine {
         for &connection in record.refs.keys() {
             self.held.entry(connection).or_default().insert(id);
         }
+        if let Some(shared) = record.shared.into_owned() {
+            self.share(id, shared);
+        }
         let unit = self.unit_mut(id);
         unit.kind = record.kind.into_owned();
         unit.stamps = record.stamps;
@@ -290,6 +310,7 @@ impl Engine {
         if unit.dynamic_uid.is_some() {
             self.dynamic_users.insert(id);
         }
+        self.adopt_stored(id);
         let unit = self.unit(id);
         if let UnitKind::Device(device) = &unit.kind {
             let sysfs = device.sysfs.clone();
@@ -320,9 +341,7 @@ impl Engine {
             Event::ProcessExited { pid, .. } => self.unit_of_pid(*pid),
             Event::CgroupEmpty(path) => self.cgroups.get(path).copied(),
             Event::CgroupOom { cgroup, .. } => self.unit_of_cgroup(cgroup),
-            Event::Notify(message) => self
-                .unit_of_pid(message.pid)
-                .or_else(|| message.cgroup.as_deref().and_then(|path| self.unit_of_cgroup(path))),
+            Event::Notify(message) => self.unit_of_sender(message.pid, message.cgroup.as_deref()),
             Event::FdReady { fd, .. } => self.fd_owner(*fd),
             Event::Accepted(connection) => self.fd_owner(connection.listener),
             Event::PathTriggered { unit, .. }

@@ -1,6 +1,7 @@
 //! What is wrong with a request whoever makes it: said before anybody is asked whether the caller may.
 use super::Engine;
-use super::effect::{Failure, FailureKind, Request};
+use super::actions::{NO_SOFT_REBOOT, SOFT_REBOOT};
+use super::effect::{Failure, FailureKind, JobType, Request};
 use super::event::Caller;
 use crate::names::UnitName;
 use crate::values::signal;
@@ -31,6 +32,9 @@ impl Engine {
                     ),
                 )
             }
+            Request::Enqueue { unit, job, .. } if unit.as_str() == SOFT_REBOOT && *job != JobType::Stop => {
+                fail(FailureKind::NotSupported, NO_SOFT_REBOOT.to_owned())
+            }
             Request::CancelJob(job) if self.job(*job).is_none() => {
                 fail(FailureKind::NoSuchJob, format!("Job {} does not exist.", job.0))
             }
@@ -42,6 +46,11 @@ impl Engine {
             }
             Request::Attach { subgroup, .. } if !subgroup.is_empty() && !subgroup.starts_with('/') => {
                 fail(FailureKind::InvalidArgs, format!("Control group path is not absolute: {subgroup}"))
+            }
+            Request::Attach { subgroup, .. }
+                if subgroup.split('/').any(|part| part == "." || part == "..") =>
+            {
+                fail(FailureKind::InvalidArgs, format!("Control group path is not normalized: {subgroup}"))
             }
             Request::Attach { unit, .. } => {
                 let settings = &self.find_unit(unit)?.settings;

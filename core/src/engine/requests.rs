@@ -2,13 +2,13 @@
 use super::Engine;
 use super::effect::{
     CallId, CleanUp, Effect, Failure, FailureKind, JobMode, JobType, Request, Response, RunEntry, Setting,
-    Step, UnitId,
+    UnitId,
 };
 use super::event::{Caller, Pid};
 use crate::jobs::JobResult;
 use crate::jobs::transaction::load_failure;
 use crate::names::{UnitName, UnitType};
-use crate::units::{LoadState, kill, machine, scope};
+use crate::units::{LoadState, machine, scope};
 use std::rc::Rc;
 
 type Answer = Result<Response, Failure>;
@@ -32,6 +32,7 @@ pub(crate) fn names(request: &Request) -> Vec<UnitName> {
         | Request::Attach { unit, .. }
         | Request::Clean(unit, _)
         | Request::ActivateBusName { unit, .. } => usable(unit).into_iter().collect(),
+        Request::LoadUnits(units) => units.iter().filter_map(usable).collect(),
         _ => Vec::new(),
     }
 }
@@ -66,7 +67,10 @@ impl Engine {
                 // The reply comes from the new image: the shell keeps the call.
                 return self.emit(Effect::Reexec);
             }
-            request => self.answer(&caller, request),
+            request => match self.begin_asked(call, request) {
+                Some(request) => self.answer(&caller, request),
+                None => return,
+            },
         };
         self.emit(Effect::Reply { call, result: answer });
     }
@@ -82,6 +86,7 @@ impl Engine {
                 self.queues.lookups.insert(id);
                 Ok(Response::Unit(self.unit(id).name.clone()))
             }
+            Request::LoadUnits(units) => self.load_units(&units),
             Request::StartTransient { unit, mode, pids, fds, aux, controller, add_ref, .. } => {
                 self.start_transient(caller, &unit, mode, pids, fds, &aux, controller, add_ref)
             }
@@ -90,13 +95,6 @@ impl Engine {
                 load_failure(self.unit(id))?;
                 self.emit(Effect::WriteDropin { unit: self.unit(id).name.clone(), runtime, text });
                 self.store.to_load.insert(id);
-                Ok(Response::Done)
-            }
-            Request::Kill { unit, whom, signal, value, subgroup } => {
-                let id = self.named(&unit)?;
-                let ask = kill::Ask { whom: &whom, signal, value, subgroup: subgroup.as_deref() };
-                let step = kill::asked(self, id, &ask)?;
-                self.chain(id, vec![step]);
                 Ok(Response::Done)
             }
             Request::ResetFailed(unit) => self.reset_failed(unit),
@@ -113,20 +111,15 @@ impl Engine {
                 Ok(Response::Done)
             }
             Request::Ref(unit, hold) => self.hold(caller, &unit, hold),
-            Request::Freeze(unit, on) => self.freeze(&unit, on),
             Request::Abandon(unit) => {
                 let id = self.named(&unit)?;
                 scope::abandon(self, id).map(|()| Response::Done)
             }
-            Request::Attach { unit, subgroup, pids } => self.attach(&unit, &subgroup, pids),
             Request::AttachToOwn { .. } => {
                 Err(refuse(FailureKind::NoUnitForPid, "The caller belongs to no unit."))
             }
             Request::Clean(unit, what) => self.clean(&unit, what),
             Request::Exit(exit) => {
-                if let super::effect::Exit::Exit(status) = exit {
-                    self.exit_status = Some(status);
-                }
                 self.emit(Effect::Exit(exit));
                 Ok(Response::Done)
             }
@@ -135,16 +128,30 @@ impl Engine {
                 Ok(Response::Done)
             }
             Request::ActivateBusName { name, unit } => Ok(self.activate_bus_name(&name, &unit)),
-            Request::Reload | Request::Reexec => Ok(Response::Done),
+            // What is answered elsewhere.
+            Request::Reload
+            | Request::Reexec
+            | Request::Kill { .. }
+            | Request::Freeze(..)
+            | Request::Attach { .. } => Ok(Response::Done),
         }
     }
 
-    fn named(&self, name: &UnitName) -> Result<UnitId, Failure> {
+    pub(super) fn named(&self, name: &UnitName) -> Result<UnitId, Failure> {
         if name.is_template() {
             let text = format!("Unit name {name} is missing the instance name.");
             return Err(refuse(FailureKind::InvalidArgs, text));
         }
         self.find(name).ok_or_else(|| refuse(FailureKind::NoSuchUnit, format!("Unit {name} not found.")))
+    }
+
+    /// They stay until who asked has looked at all of them.
+    fn load_units(&mut self, units: &[UnitName]) -> Answer {
+        for unit in units {
+            let id = self.named(unit)?;
+            self.queues.lookups.insert(id);
+        }
+        Ok(Response::Done)
     }
 
     fn enqueue_answer(
@@ -245,33 +252,6 @@ impl Engine {
     fn add_ref(&mut self, id: UnitId, connection: u64) {
         *self.unit_mut(id).refs.entry(connection).or_default() += 1;
         self.held.entry(connection).or_default().insert(id);
-    }
-
-    fn freeze(&mut self, unit: &UnitName, on: bool) -> Answer {
-        let id = self.named(unit)?;
-        let Some(cgroup) = self.unit(id).cgroup.clone().filter(|_| self.unit(id).active_state().is_up())
-        else {
-            return Err(refuse(FailureKind::UnitInactive, "Unit is not active."));
-        };
-        if self.unit(id).job.is_some() {
-            return Err(refuse(FailureKind::UnitBusy, "Unit has a pending job."));
-        }
-        self.unit_mut(id).frozen = on;
-        self.chain(id, vec![Step::Freeze { cgroup, on }]);
-        Ok(Response::Done)
-    }
-
-    fn attach(&mut self, unit: &UnitName, subgroup: &str, pids: Vec<Pid>) -> Answer {
-        let id = self.named(unit)?;
-        let Some(cgroup) = self.unit(id).cgroup.clone() else {
-            return Err(refuse(FailureKind::UnitInactive, "Unit is not active, refusing."));
-        };
-        let cgroup = match subgroup.trim_matches('/') {
-            "" => cgroup,
-            below => format!("{cgroup}/{below}").into(),
-        };
-        self.chain(id, vec![Step::Attach { cgroup, pids }]);
-        Ok(Response::Done)
     }
 
     fn clean(&mut self, unit: &UnitName, what: u32) -> Answer {

@@ -124,6 +124,30 @@ impl Engine {
         self.dynamic_users.iter().filter_map(|id| self.get(*id))
     }
 
+    /// A process is made for a unit with `DynamicUser=`: from now on nobody else's stop gives its user back, also while the
+    /// uid is not known here yet.
+    pub(crate) fn hold_dynamic_user(&mut self, id: UnitId) {
+        if self.unit(id).settings.bool(ids::DYNAMIC_USER) {
+            self.dynamic_users.insert(id);
+        }
+    }
+
+    /// Whether another unit has the same user of `DynamicUser=`.
+    pub(crate) fn shares_dynamic_user(&self, id: UnitId) -> bool {
+        let own = self.unit(id);
+        let is_same = |other: &super::Unit| {
+            // Without a name each has one of its own.
+            let name = own.settings.text(ids::USER);
+            let same_name = name.is_some() && other.settings.text(ids::USER) == name;
+            let same_uid = own.dynamic_uid.is_some() && other.dynamic_uid == own.dynamic_uid;
+            !other.active_state().is_down() && (same_name || same_uid)
+        };
+        self.dynamic_users
+            .iter()
+            .filter(|other| **other != id)
+            .any(|other| self.get(*other).is_some_and(is_same))
+    }
+
     /// A descriptor number for something the engine is about to open.
     pub fn new_fd(&mut self) -> FdId {
         let fd = FdId(self.next_fd);
@@ -139,12 +163,7 @@ impl Engine {
 
     /// The owner of a descriptor.
     pub fn fd_owner(&self, fd: FdId) -> Option<UnitId> {
-        self.fds.owner(&fd)
-    }
-
-    /// Descriptors that units own, for the shell's bookkeeping over re-execution.
-    pub fn owned_fds(&self) -> impl Iterator<Item = (FdId, UnitId)> + '_ {
-        self.fds.iter().map(|(&fd, id)| (fd, id))
+        self.fds.owner(&fd).or_else(|| self.stored.owner(fd))
     }
 
     /// Close a descriptor.
@@ -152,6 +171,7 @@ impl Engine {
         if let Some(id) = self.fds.remove(&fd) {
             self.dirty.insert(id);
         }
+        self.stored.remove(fd);
         self.effects.push(Effect::CloseFd(fd));
     }
 
@@ -210,7 +230,7 @@ impl Engine {
             let text = format!("{}: Start request repeated too quickly.", unit.name);
             self.log(4, Some(id), text);
             let action = self.unit(id).action(ids::START_LIMIT_ACTION);
-            self.emergency_action(action, id, None, ids::REBOOT_ARGUMENT, "hit start limit");
+            self.watchdog_action(action, id, ids::REBOOT_ARGUMENT, "hit start limit");
         }
         hit
     }
@@ -220,6 +240,7 @@ impl Engine {
         for kind in TimerKind::ALL {
             self.timers.disarm(TimerKey::Unit(id, kind));
         }
+        self.leave_shared(id);
         self.on_console.remove(&id);
         self.dynamic_users.remove(&id);
         if !self.unit(id).kind.holds_nothing() {

@@ -150,6 +150,10 @@ impl Engine {
         // It may be coming up again already.
         if self.unit(id).active_state().is_down() {
             self.release_cgroup(id);
+            // A service that is to be restarted is down for a moment, and says itself when it is for good.
+            if self.unit(id).unit_type() != UnitType::Service {
+                self.leave_shared(id);
+            }
             if self.dynamic_users.remove(&id) {
                 self.unit_mut(id).dynamic_uid = None;
             }
@@ -158,6 +162,7 @@ impl Engine {
 
     /// The unit has no cgroup any more; a process that still comes makes it anew.
     pub(crate) fn release_cgroup(&mut self, id: UnitId) {
+        self.unit_mut(id).frozen = false;
         if let Some(cgroup) = self.unit_mut(id).cgroup.take() {
             self.cgroups.remove(&cgroup);
             self.dirty.insert(id);

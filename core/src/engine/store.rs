@@ -65,8 +65,13 @@ impl Engine {
     }
 
     /// The state of a unit whose type is known, to change what no signal tells of; its record counts as changed.
-    pub fn machine_unannounced<M: OfKind>(&mut self, id: UnitId) -> &mut M {
+    pub(crate) fn machine_unannounced<M: OfKind>(&mut self, id: UnitId) -> &mut M {
         self.dirty.insert(id);
+        self.machine_quiet(id)
+    }
+
+    /// The state of a unit whose type is known, to change what its record does not have and no signal tells of.
+    pub(crate) fn machine_quiet<M: OfKind>(&mut self, id: UnitId) -> &mut M {
         M::of_mut(&mut self.unit_quiet(id).kind).expect("a machine is called only for units of its type")
     }
 

@@ -151,6 +151,8 @@ pub struct Unit {
     pub dynamic_uid: Option<u32>,
     /// Descriptors given at creation (`StandardInputFileDescriptor`, `ExtraFileDescriptors:NAME`).
     pub given_fds: Vec<(Rc<str>, super::effect::FdId)>,
+    /// What its processes share, while there are any.
+    pub shared: Option<super::shared::Shared>,
     /// Why it runs: `TRIGGER_*` and `MONITOR_*` for the environment of its processes.
     pub activation: Option<Vec<(Rc<str>, Rc<str>)>>,
     /// The type keeps it over `isolate` unless the file says otherwise.
@@ -216,6 +218,7 @@ impl Unit {
             frozen: false,
             dynamic_uid: None,
             given_fds: Vec::new(),
+            shared: None,
             activation: None,
             implied_ignore_on_isolate: false,
             implied_job_running_timeout: None,

@@ -193,6 +193,6 @@ impl Engine {
         self.log(4, Some(unit), text);
         self.finish_job(id, JobResult::Timeout, true, false);
         let action = self.unit(unit).action(ids::JOB_TIMEOUT_ACTION);
-        self.emergency_action(action, unit, None, ids::JOB_TIMEOUT_REBOOT_ARGUMENT, "job timed out");
+        self.watchdog_action(action, unit, ids::JOB_TIMEOUT_REBOOT_ARGUMENT, "job timed out");
     }
 }

@@ -165,6 +165,7 @@ fn words(e: &Engine, id: UnitId, kind: JobType, result: JobResult) -> Option<(St
                 JobResult::Done => (format!("{verb} {n}."), StatusMark::Ok, 6),
                 JobResult::Failed => (format!("Stopped {n} with error."), StatusMark::Failed, 4),
                 JobResult::Timeout => (format!("Timed out stopping {n}."), StatusMark::Time, 4),
+                JobResult::Frozen => (format!("Cannot stop frozen unit {n}."), StatusMark::Failed, 3),
                 _ => return None,
             }
         }
@@ -172,6 +173,7 @@ fn words(e: &Engine, id: UnitId, kind: JobType, result: JobResult) -> Option<(St
             JobResult::Done => (format!("Reloaded {n}."), StatusMark::Ok, 6),
             JobResult::Failed => (format!("Reload failed for {n}."), StatusMark::Failed, 4),
             JobResult::Timeout => (format!("Timed out reloading {n}."), StatusMark::Time, 4),
+            JobResult::Frozen => (format!("Cannot reload frozen unit {n}."), StatusMark::Failed, 3),
             _ => return None,
         },
         (JobType::Nop, _) => return None,

@@ -47,10 +47,22 @@ enum Half {
     Second,
 }
 
-impl Half {
-    fn of(self, kind: JobType) -> JobType {
-        match (self, kind) {
+/// One way through the ordering of all jobs.
+struct Walk {
+    half: Half,
+    /// Whether a restart was met: without one both halves are the same.
+    restarts: bool,
+}
+
+impl Walk {
+    /// As what a job waits.
+    fn of(&mut self, kind: JobType) -> JobType {
+        match (self.half, kind) {
             (Half::Second, JobType::Restart) => JobType::Start,
+            (Half::First, JobType::Restart) => {
+                self.restarts = true;
+                kind
+            }
             _ => kind,
         }
     }
@@ -65,16 +77,18 @@ fn job_of(e: &Engine, tr: &Transaction, unit: UnitId) -> Option<(JobType, Option
 }
 
 /// Units whose jobs this unit's job waits for.
-fn predecessors(e: &Engine, tr: &Transaction, unit: UnitId, half: Half) -> Vec<UnitId> {
+fn predecessors(e: &Engine, tr: &Transaction, unit: UnitId, walk: &mut Walk) -> Vec<UnitId> {
     let Some((mine, index)) = job_of(e, tr, unit) else { return Vec::new() };
     if index.and_then(|index| tr.draft(index)).is_some_and(|draft| draft.ignore_order) {
         return Vec::new();
     }
     let range = (Dependency::Before, UnitId(0))..=(Dependency::After, UnitId(u32::MAX));
     let edges = e.unit(unit).deps.range(range);
-    let waits = |kind, theirs| waits(half.of(mine), kind, half.of(theirs));
+    let mine = walk.of(mine);
     edges
-        .filter(|(key, _)| job_of(e, tr, key.1).is_some_and(|(theirs, _)| waits(key.0, theirs)))
+        .filter(|(key, _)| {
+            job_of(e, tr, key.1).is_some_and(|(theirs, _)| waits(mine, key.0, walk.of(theirs)))
+        })
         .map(|(key, _)| key.1)
         .collect()
 }
@@ -83,7 +97,7 @@ impl Transaction {
     /// Break ordering cycles: of each, the first job on the way back whose unit the anchor can do without is deleted, and
     /// the whole cycle logged. Deterministic: units are walked in index order.
     pub fn break_cycles(&mut self, e: &mut Engine) -> Result<(), Failure> {
-        while let Some(cycle) = self.find_cycle(e, Half::First).or_else(|| self.find_cycle(e, Half::Second)) {
+        while let Some(cycle) = self.find_cycle(e) {
             let victim = cycle.iter().rev().copied().find(|unit| {
                 let mut jobs =
                     self.by_unit.get(unit).into_iter().flatten().filter_map(|&index| self.draft(index));
@@ -104,15 +118,25 @@ impl Transaction {
         Ok(())
     }
 
+    /// Units of one cycle, in either half of the restarts.
+    fn find_cycle(&self, e: &Engine) -> Option<Vec<UnitId>> {
+        let mut first = Walk { half: Half::First, restarts: false };
+        let cycle = self.walk(e, &mut first);
+        if cycle.is_some() || !first.restarts {
+            return cycle;
+        }
+        self.walk(e, &mut Walk { half: Half::Second, restarts: true })
+    }
+
     /// Units of one cycle: each waits for the next, the last for the first.
-    fn find_cycle(&self, e: &Engine, half: Half) -> Option<Vec<UnitId>> {
+    fn walk(&self, e: &Engine, walk: &mut Walk) -> Option<Vec<UnitId>> {
         let mut marks: BTreeMap<UnitId, Mark> = BTreeMap::new();
         for &start in self.by_unit.keys() {
             if marks.contains_key(&start) {
                 continue;
             }
             marks.insert(start, Mark::OnPath);
-            let mut path = vec![Step { unit: start, todo: predecessors(e, self, start, half).into_iter() }];
+            let mut path = vec![Step { unit: start, todo: predecessors(e, self, start, walk).into_iter() }];
             while let Some(step) = path.last_mut() {
                 let Some(next) = step.todo.next() else {
                     marks.insert(step.unit, Mark::Done);
@@ -127,7 +151,7 @@ impl Transaction {
                     }
                     None => {
                         marks.insert(next, Mark::OnPath);
-                        path.push(Step { unit: next, todo: predecessors(e, self, next, half).into_iter() });
+                        path.push(Step { unit: next, todo: predecessors(e, self, next, walk).into_iter() });
                     }
                 }
             }

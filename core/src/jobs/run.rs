@@ -35,7 +35,6 @@ impl From<Result<(), Refusal>> for Attempt {
             Err(Refusal::Invalid) => Attempt::Ends(JobResult::Invalid, false),
             Err(Refusal::Unsupported) => Attempt::Ends(JobResult::Unsupported, false),
             Err(Refusal::Once) => Attempt::Ends(JobResult::Once, false),
-            Err(Refusal::Frozen) => Attempt::Ends(JobResult::Frozen, false),
             Err(Refusal::Skipped) => Attempt::Ends(JobResult::Skipped, false),
             Err(Refusal::StartLimit | Refusal::Failed) => Attempt::Ends(JobResult::Failed, false),
         }
@@ -132,6 +131,9 @@ impl Engine {
         if state.is_up() {
             return Attempt::Ends(JobResult::Done, true);
         }
+        if self.is_frozen(id) {
+            return Attempt::Ends(JobResult::Frozen, false);
+        }
         if state == ActiveState::Maintenance {
             return Attempt::Waits;
         }
@@ -221,6 +223,9 @@ impl Engine {
         if unit.active_state().is_down() {
             return Attempt::Ends(JobResult::Done, true);
         }
+        if self.is_frozen(id) {
+            return Attempt::Ends(JobResult::Frozen, false);
+        }
         let (kind, before) = (unit.unit_type(), unit.sub_state());
         let result = machine::call::stop(kind, self, id);
         self.began_from(id, before);
@@ -233,6 +238,7 @@ impl Engine {
         match unit.active_state() {
             _ if unit.load != LoadState::Loaded => return Attempt::Ends(JobResult::Failed, false),
             _ if !self.can_reload(id) => return Attempt::Ends(JobResult::Skipped, false),
+            _ if self.is_frozen(id) => return Attempt::Ends(JobResult::Frozen, false),
             ActiveState::Reloading | ActiveState::Refreshing => return Attempt::Waits,
             ActiveState::Active => {}
             _ => {

@@ -115,11 +115,12 @@ impl<'a> Builder<'a> {
         self.settings().text(ids::PAM_NAME).filter(|name| !name.is_empty() && self.changes_user())
     }
 
-    /// What is passed, and how many of them (the sockets) are made non-blocking or not.
+    /// What is passed, and how many of them (the sockets) are made non-blocking or not. How the service keeps its stored
+    /// ones is its own affair: the flag belongs to what is open, not to the descriptor.
     pub(super) fn passed_fds(&self) -> (Vec<i32>, Option<(usize, bool)>) {
         let fds = self.spec.fds.iter().filter_map(|(id, _)| self.fd(*id)).collect();
-        let nonblock = (self.spec.listen_fds > 0)
-            .then(|| (self.spec.listen_fds, self.settings().bool(ids::NON_BLOCKING)));
+        let nonblock = (self.spec.socket_fds > 0)
+            .then(|| (self.spec.socket_fds, self.settings().bool(ids::NON_BLOCKING)));
         (fds, nonblock)
     }
 

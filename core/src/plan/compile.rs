@@ -28,8 +28,7 @@ pub fn compile(spec: &SpawnSpec, facts: &SpawnFacts) -> Result<Plan, PlanError> 
     {
         b.ignore(Op::WaitHangup { fd, timeout: IDLE_WAIT }, "Type");
     }
-    // autofs lets the manager's process group pass: mount(8) must get below an automount point that waits for it.
-    if !matches!(b.spec.unit.kind(), UnitType::Mount | UnitType::Swap) {
+    if has_session(&b) {
         b.fail(Op::Setsid, "fork", ExitStatus::Setsid);
     }
     stdio::reset_terminal(&mut b);
@@ -95,4 +94,10 @@ fn working_directory(b: &Builder) -> Result<Option<(String, bool)>, PlanError> {
         path => path,
     };
     Ok((!path.is_empty()).then(|| (path.to_owned(), optional)))
+}
+
+/// Whether the process leads a session of its own, which alone can have a terminal. autofs lets the manager's process group pass:
+/// mount(8) must get below an automount point that waits for it.
+pub(super) fn has_session(b: &Builder) -> bool {
+    !matches!(b.spec.unit.kind(), UnitType::Mount | UnitType::Swap)
 }

@@ -64,7 +64,6 @@ pub(super) fn place(b: &mut Builder) {
         target: path,
         set: MOUNT_ATTR_RDONLY,
         clear: 0,
-        propagation: 0,
         recursive: false,
         only_if: Some(mounted),
     };

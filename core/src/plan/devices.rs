@@ -1,6 +1,6 @@
 //! `PrivateDevices=`: a `/dev` with pseudo devices only (systemd.exec(5)).
 use super::builder::Builder;
-use super::namespace::{NOEXEC, NOSUID, RDONLY};
+use super::namespace::{NOEXEC, NOSUID, STRICTATIME};
 use super::{ExitStatus, OnError, Op, Reg};
 
 const SETTING: &str = "PrivateDevices";
@@ -28,8 +28,8 @@ const LINKS: [(&str, &str); 6] = [
 /// What stays mounted.
 const KEPT: [&str; 4] = ["pts", "shm", "hugepages", "mqueue"];
 
-/// Make it in the register `tree` and attach it at `dev`.
-pub(super) fn make(b: &mut Builder, tree: Reg, dev: &str) {
+/// Make it in the register `tree`.
+pub(super) fn make(b: &mut Builder, tree: Reg) {
     let mut kept = Vec::new();
     for name in KEPT {
         let into = b.register();
@@ -42,8 +42,9 @@ pub(super) fn make(b: &mut Builder, tree: Reg, dev: &str) {
     let staged = if b.is_system() { stage.as_str() } else { "/tmp" };
     let options = [("mode", "755"), ("size", "4m"), ("nr_inodes", "64k")];
     let options = options.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
-    b.push(Op::NewTmpfs { into: tree, options, attributes: NOSUID | NOEXEC }, SETTING, FAIL);
-    b.push(Op::AttachTree { from: tree, target: staged.to_owned() }, SETTING, FAIL);
+    let bare = b.register();
+    b.push(Op::NewTmpfs { into: bare, options, attributes: NOSUID | NOEXEC | STRICTATIME }, SETTING, FAIL);
+    b.push(Op::AttachTree { from: bare, target: staged.to_owned() }, SETTING, FAIL);
     for (name, target) in LINKS.into_iter().filter(|(name, _)| *name != "core") {
         b.push(Op::Symlink { target: target.into(), path: format!("{staged}/{name}") }, SETTING, FAIL);
     }
@@ -59,19 +60,14 @@ pub(super) fn make(b: &mut Builder, tree: Reg, dev: &str) {
         b.ignore(Op::Mkdir { path: format!("{staged}/char"), mode: 0o755 }, SETTING);
         b.ignore(Op::Symlink { target: format!("../{name}"), path }, SETTING);
     }
+    // New ones may be mounted on it.
+    b.ignore(Op::Mkdir { path: format!("{staged}/mqueue"), mode: 0o755 }, SETTING);
     for (name, from) in kept {
         let target = format!("{staged}/{name}");
         b.ignore(Op::MountPoint { path: target.clone(), like: from }, SETTING);
         b.push(Op::AttachTree { from, target }, SETTING, FAIL);
     }
-    let attr = Op::MountAttr {
-        target: staged.to_owned(),
-        set: RDONLY,
-        clear: 0,
-        propagation: 0,
-        recursive: false,
-        only_if: None,
-    };
-    b.push(attr, SETTING, FAIL);
-    b.push(Op::MoveMount { from: staged.to_owned(), to: dev.to_owned() }, SETTING, FAIL);
+    let whole = Op::CloneTree { into: tree, path: staged.to_owned(), recursive: true, optional: false };
+    b.push(whole, SETTING, FAIL);
+    b.push(Op::Unmount { target: staged.to_owned() }, SETTING, FAIL);
 }

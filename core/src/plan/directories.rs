@@ -183,9 +183,12 @@ fn make_private(b: &mut Builder, kind: DirectoryKind, prefix: &str, name: &str, 
     for parent in parents(&public) {
         b.push(Op::Mkdir { path: parent, mode: 0o755 }, kind.setting, on_error);
     }
-    // A directory from before the user was dynamic moves behind `private/`. (A link there already stays: the rename
-    // below would move the link only when nothing is at its target, so it is tried on directories alone.)
-    b.push(Op::Rename { from: format!("{public}/."), to: real.clone() }, kind.setting, OnError::Ignore);
+    for parent in parents(&real).into_iter().filter(|parent| parent.len() > root.len()) {
+        b.push(Op::Mkdir { path: parent, mode: 0o755 }, kind.setting, on_error);
+    }
+    // A directory from before the user was dynamic moves behind `private/`. The slash is for directories alone: a link
+    // that is there already stays.
+    b.push(Op::Rename { from: format!("{public}/"), to: real.clone() }, kind.setting, OnError::Ignore);
     b.push(Op::OwnedDirectory { path: real, mode, uid, gid, deep: true }, kind.setting, on_error);
     b.push(Op::Symlink { target: relative(name, name, true), path: public }, kind.setting, on_error);
 }

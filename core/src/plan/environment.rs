@@ -157,10 +157,10 @@ const LC: [&str; 12] = [
 fn own(b: &Builder, environment: &mut Environment) {
     let s = b.settings();
     let pid = || Text::slot("", Slot::Pid);
-    if b.spec.listen_fds > 0 {
+    if !b.spec.fds.is_empty() {
         let names: Vec<&str> = b.spec.fds.iter().map(|(_, name)| &**name).collect();
         environment.set("LISTEN_PID", pid());
-        environment.set("LISTEN_FDS", b.spec.listen_fds.to_string());
+        environment.set("LISTEN_FDS", names.len().to_string());
         environment.set("LISTEN_FDNAMES", names.join(":"));
     }
     if let Some(usec) = b.spec.watchdog_usec {
@@ -258,7 +258,7 @@ fn files(b: &Builder, environment: &mut Environment) -> Result<(), PlanError> {
     for listed in b.settings().list(ids::ENVIRONMENT_FILE) {
         let optional = listed.starts_with('-');
         let path = listed.trim_start_matches('-');
-        // A pattern may stand for several files; they have the pattern's name in the facts.
+        // A pattern may stand for several files, each of which has the pattern's name in the facts.
         let mut found = false;
         for (_, bytes) in b.facts.environment_files.iter().filter(|(name, _)| name == path) {
             let Some(bytes) = bytes else { continue };

@@ -71,8 +71,6 @@ pub struct Kernel {
     pub mount_namespaces: bool,
     /// mount_setattr(2), since 5.12.
     pub mount_setattr: bool,
-    /// We may change user ids.
-    pub setuid: bool,
     /// tmpfs can be kept from being swapped out (`noswap`), since 6.4.
     pub tmpfs_noswap: bool,
     /// Memory that is written and then executed can be denied by prctl(2) (`PR_SET_MDWE`), since 6.3.
@@ -88,7 +86,6 @@ impl Default for Kernel {
         Kernel {
             mount_namespaces: true,
             mount_setattr: true,
-            setuid: true,
             tmpfs_noswap: true,
             denies_write_execute: true,
             filters: true,
@@ -112,7 +109,7 @@ pub struct SpawnFacts {
     pub supplementary_groups: Vec<u32>,
     /// The manager's environment block, `NAME=VALUE`.
     pub environment: Vec<String>,
-    /// Contents of `EnvironmentFile=`s in order: the path, and the bytes when the file could be read.
+    /// Contents of `EnvironmentFile=`s in order: path or pattern as listed, and the bytes when a file could be read.
     pub environment_files: Vec<(String, Option<Vec<u8>>)>,
     /// Root of the run tree (`/run`, `$XDG_RUNTIME_DIR`).
     pub run_root: String,
@@ -138,12 +135,14 @@ pub struct SpawnFacts {
     pub credentials_placed: bool,
     /// Path suffix of the private temporary directories: `systemd-private-BOOTID-UNIT-RANDOM`.
     pub private_tmp: Option<String>,
+    /// Where the unit's network namespace is kept, as descriptor numbers in the manager (`engine::shared`).
+    pub network: Option<[i32; 2]>,
+    /// Where its IPC namespace is kept.
+    pub ipc: Option<[i32; 2]>,
     /// What may be used.
     pub kernel: Kernel,
     /// `TERM` of the console, for terminals.
     pub term: Option<String>,
-    /// Existing paths among those that optional mounts need to know; filled by the shell.
-    pub present: Vec<String>,
 }
 
 /// The last part of the names of private temporary directories: six letters and digits from an invocation id, which

@@ -5,10 +5,8 @@ use crate::directives::{Acts, Row, ids, row};
 use crate::settings::{DirectiveId, Settings, Value};
 
 /// What has a meaning only together with a root directory.
-const OF_A_ROOT: [(DirectiveId, &str, &str); 2] = [
-    (ids::MOUNT_APIVFS, "MountAPIVFS", "without a root directory there is nothing to mount"),
-    (ids::BIND_LOG_SOCKETS, "BindLogSockets", "without a root directory the sockets are there"),
-];
+const OF_A_ROOT: [(DirectiveId, &str, &str); 1] =
+    [(ids::MOUNT_APIVFS, "MountAPIVFS", "without a root directory there is nothing to mount")];
 
 /// What decides which file runs, as whom, or on which data, and is not there yet.
 const REFUSED: [(DirectiveId, &str, ExitStatus); 12] = [

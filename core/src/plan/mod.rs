@@ -28,7 +28,7 @@ pub(crate) use stdio::is_tty;
 pub use exit::ExitStatus;
 pub use facts::{Credential, Kernel, Prefixes, Scope, SpawnFacts, UserFacts, private_tmp_suffix};
 pub use filters::Filter;
-pub use op::{Fd, OnError, Op, Reg, Slot, Step, Text};
+pub use op::{Fd, HeldTty, OnError, Op, Reg, Slot, Step, Text};
 
 /// A child's life until execve(2).
 #[derive(Debug, Clone, PartialEq, Default)]

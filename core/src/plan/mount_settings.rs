@@ -2,7 +2,7 @@
 use super::builder::Builder;
 use super::directories;
 use super::mounts::{Entry, Kind};
-use super::namespace::{NODEV, NOEXEC, NOSUID, RDONLY};
+use super::namespace::{NODEV, NOEXEC, NOSUID, RDONLY, STRICTATIME, root_directory};
 use crate::directives::ids;
 use crate::settings::DirectiveId;
 
@@ -43,6 +43,9 @@ const TUNABLES: [&str; 15] = [
     "/sys/kernel/debug",
 ];
 const HOMES: [&str; 3] = ["/home", "/run/user", "/root"];
+/// Where the journal listens, below the run root.
+const LOG_SOCKETS: [&str; 3] =
+    ["systemd/journal/dev-log", "systemd/journal/socket", "systemd/journal/stdout"];
 
 /// Collect them all.
 pub(super) fn collect(b: &Builder) -> Wanted {
@@ -58,10 +61,14 @@ pub(super) fn collect(b: &Builder) -> Wanted {
     // they are those of a dynamic user, which lie elsewhere.
     let elsewhere = s.bool(ids::DYNAMIC_USER)
         && [ids::STATE_DIRECTORY, ids::CACHE_DIRECTORY, ids::LOGS_DIRECTORY].iter().any(|id| s.is_set(*id));
+    let root = root_directory(b).is_some();
+    if root {
+        of_the_host(b, &mut entries);
+    }
+    log_sockets(b, root, &mut entries);
     let asked = elsewhere || !entries.is_empty();
-    own_directories(b, &mut entries);
+    own_directories(b, root, &mut entries);
     let explicit = s.tristate(ids::PRIVATE_MOUNTS);
-    let root = s.text(ids::ROOT_DIRECTORY).is_some_and(|root| root != "/");
     let needed = explicit == Some(true) || root || asked || s.int(ids::MOUNT_FLAGS) != 0;
     if needed {
         credentials(b, &mut entries);
@@ -85,9 +92,53 @@ fn credentials(b: &Builder, entries: &mut Vec<Entry>) {
     }
 }
 
+/// What a root directory gets of the host: the kernel's file systems, an empty `/run` (`MountAPIVFS=`), the socket to notify.
+fn of_the_host(b: &Builder, entries: &mut Vec<Entry>) {
+    const SETTING: &str = "MountAPIVFS";
+    let (s, run) = (b.settings(), &b.facts.run_root);
+    let bound = |source: String, attributes| Kind::Bind { source, recursive: true, attributes };
+    if s.tristate(ids::MOUNT_APIVFS).unwrap_or(true) {
+        let made = |path: &str| entries.iter().any(|entry| entry.path == path && entry.kind.is_new());
+        let kernel = NOSUID | NODEV | NOEXEC;
+        let missing =
+            [("/proc", kernel), ("/sys", kernel), ("/dev", 0)].into_iter().filter(|(path, _)| !made(path));
+        let mut missing: Vec<Entry> =
+            missing.map(|(path, own)| Entry::new(path, bound(path.to_owned(), own), SETTING)).collect();
+        if !made("/run") {
+            let empty =
+                tmpfs(&[("mode", "755"), ("size", "20%"), ("nr_inodes", "800k")], NOSUID | NODEV, false);
+            missing.push(Entry::new("/run", empty, SETTING));
+        }
+        entries.extend(missing);
+        if b.is_system() {
+            let release = bound(format!("{run}/systemd/propagate/.os-release-stage"), RDONLY);
+            entries.push(Entry::new("/run/host/.os-release-stage", release, SETTING).optional());
+        }
+    }
+    if let Some(socket) = b.facts.notify_socket.as_ref().filter(|_| b.spec.notify) {
+        entries.push(Entry::new(socket, bound(socket.clone(), RDONLY), "NotifyAccess").optional());
+    }
+}
+
+/// `BindLogSockets=`: implied where another `/run` would hide them.
+fn log_sockets(b: &Builder, root: bool, entries: &mut Vec<Entry>) {
+    let s = b.settings();
+    let api = s.tristate(ids::MOUNT_APIVFS).unwrap_or(true);
+    let implied = root && (api || s.bool(ids::PRIVATE_DEVICES));
+    if !s.tristate(ids::BIND_LOG_SOCKETS).unwrap_or(implied) {
+        return;
+    }
+    for socket in LOG_SOCKETS {
+        let path = format!("{}/{socket}", b.facts.run_root);
+        let kind =
+            Kind::Bind { source: path.clone(), recursive: false, attributes: RDONLY | NOSUID | NOEXEC };
+        entries.push(Entry::new(path, kind, "BindLogSockets").optional());
+    }
+}
+
 fn tmpfs(options: &[(&str, &str)], attributes: u64, read_only: bool) -> Kind {
     let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    Kind::Tmpfs { options, attributes, read_only }
+    Kind::Tmpfs { options, attributes: attributes | STRICTATIME, read_only }
 }
 
 fn protect_system(b: &Builder, entries: &mut Vec<Entry>) {
@@ -225,12 +276,26 @@ fn paths(b: &Builder, entries: &mut Vec<Entry>) {
         (ids::EXEC_PATHS, Kind::Exec, "ExecPaths"),
         (ids::NO_EXEC_PATHS, Kind::NoExec, "NoExecPaths"),
     ];
+    let root = root_directory(b);
     for (id, kind, setting) in lists {
         for listed in b.settings().list(id) {
             let path = listed.trim_start_matches(['-', '+']);
-            let entry = Entry::new(path, kind.clone(), setting);
             let prefix = &listed[..listed.len() - path.len()];
+            let Some(path) = seen_from_root(root, path, prefix.contains('+')) else { continue };
+            let entry = Entry::new(path, kind.clone(), setting);
             entries.push(if prefix.contains('-') { entry.optional() } else { entry });
+        }
+    }
+}
+
+/// A listed path as the process sees it; `None` when it is outside of the root directory. With `+` it is meant to be in there,
+/// without it is the host's.
+fn seen_from_root<'a>(root: Option<&str>, path: &'a str, inside: bool) -> Option<&'a str> {
+    match root.filter(|_| !inside) {
+        None => Some(path),
+        Some(root) => {
+            let rest = path.strip_prefix(root.trim_end_matches('/'))?;
+            (rest.is_empty() || rest.starts_with('/')).then_some(rest)
         }
     }
 }
@@ -259,7 +324,7 @@ fn temporary(path: &str, options: &str) -> Entry {
     let mut parameters: Vec<(String, String)> = [("mode", "0755"), ("size", "10%"), ("nr_inodes", "400k")]
         .map(|(k, v)| (k.into(), v.into()))
         .to_vec();
-    let (mut attributes, mut read_only) = (NODEV, false);
+    let (mut attributes, mut read_only) = (NODEV | STRICTATIME, false);
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option.split_once('=') {
             Some((key, value)) => {
@@ -278,21 +343,39 @@ fn temporary(path: &str, options: &str) -> Entry {
     Entry::new(path, Kind::Tmpfs { options: parameters, attributes, read_only }, "TemporaryFileSystem").must()
 }
 
-/// The unit's own directories stay writable; those of a dynamic user are all that is seen of `private/`.
-fn own_directories(b: &Builder, entries: &mut Vec<Entry>) {
+/// The unit's own directories stay writable; those of a dynamic user are all that is seen of `private/`. They are the host's, also in
+/// a root directory.
+fn own_directories(b: &Builder, root: bool, entries: &mut Vec<Entry>) {
     for kind in directories::KINDS {
-        for path in directories::real_paths(b, kind) {
-            if path.contains("/private/") {
-                let bind = Kind::Bind { source: path.clone(), recursive: true, attributes: 0 };
+        let seen = if root { directories::public_paths(b, kind) } else { directories::real_paths(b, kind) };
+        for (path, source) in seen.into_iter().zip(directories::real_paths(b, kind)) {
+            if root || source.contains("/private/") {
+                let bind = Kind::Bind { source, recursive: true, attributes: 0 };
                 entries.push(Entry::new(path, bind, kind.setting).must());
             } else if kind.setting != "ConfigurationDirectory" {
                 entries.push(Entry::new(path, Kind::ReadWrite, kind.setting));
             }
         }
     }
-    for root in directories::private_roots(b) {
+    for private in directories::private_roots(b).into_iter().filter(|_| !root) {
         let kind =
             tmpfs(&[("mode", "755"), ("size", "4m"), ("nr_inodes", "1k")], NODEV | NOSUID | NOEXEC, true);
-        entries.push(Entry::new(root, kind, "DynamicUser"));
+        entries.push(Entry::new(private, kind, "DynamicUser"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listed_paths_are_the_hosts_unless_they_say_otherwise() {
+        let root = Some("/srv/r/");
+        assert_eq!(seen_from_root(None, "/etc", false), Some("/etc"));
+        assert_eq!(seen_from_root(root, "/etc", false), None);
+        assert_eq!(seen_from_root(root, "/etc", true), Some("/etc"));
+        assert_eq!(seen_from_root(root, "/srv/r/etc", false), Some("/etc"));
+        assert_eq!(seen_from_root(root, "/srv/r", false), Some(""));
+        assert_eq!(seen_from_root(root, "/srv/rest", false), None);
     }
 }

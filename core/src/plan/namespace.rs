@@ -1,9 +1,10 @@
-//! Namespaces of a process (systemd.exec(5), "Sandboxing", "Paths"). What lies where is decided by `mounts`.
+//! Namespaces of a process (systemd.exec(5), "Sandboxing", "Paths"). What lies where is decided by `mount_settings` and `mounts`.
 use super::builder::Builder;
 use super::mount_settings::collect;
-use super::mounts::{Entry, Kind, sort};
+use super::mounts::{Content, Entry, Kind, Place, places};
 use super::{ExitStatus, OnError, Op, PlanError, Reg};
 use crate::directives::ids;
+use std::collections::BTreeSet;
 
 const CLONE_NEWNS: u64 = 0x0002_0000;
 const CLONE_NEWUTS: u64 = 0x0400_0000;
@@ -16,36 +17,52 @@ pub(super) const RDONLY: u64 = 1;
 pub(super) const NOSUID: u64 = 2;
 pub(super) const NODEV: u64 = 4;
 pub(super) const NOEXEC: u64 = 8;
+pub(super) const STRICTATIME: u64 = 0x20;
 const FAIL: OnError = OnError::Fail(ExitStatus::Namespace);
 
 /// Enter all that are asked for.
 pub(super) fn enter(b: &mut Builder) -> Result<(), PlanError> {
-    let s = b.settings();
+    network_and_ipc(b);
     if !b.sandboxed() {
         root_only(b);
         return Ok(());
     }
+    let wanted = collect(b);
+    if wanted.needed {
+        mounts(b, wanted.entries)?;
+    }
+    if b.settings().bool(ids::PROTECT_HOSTNAME) && allowed(b, "ProtectHostname") {
+        b.weaken(Op::Unshare(CLONE_NEWUTS), "ProtectHostname");
+    }
+    Ok(())
+}
+
+/// What the processes of a unit have together, those with all privileges (`+`) too.
+fn network_and_ipc(b: &mut Builder) {
+    let s = b.settings();
     if let Some(path) = s.text(ids::NETWORK_NAMESPACE_PATH) {
         let op = Op::Setns { path: path.to_owned(), kind: CLONE_NEWNET };
         b.fail(op, "NetworkNamespacePath", ExitStatus::Network);
     } else if s.bool(ids::PRIVATE_NETWORK) && allowed(b, "PrivateNetwork") {
-        b.fail(Op::Unshare(CLONE_NEWNET), "PrivateNetwork", ExitStatus::Network);
+        let op = own(b, b.facts.network, CLONE_NEWNET, "net");
+        b.fail(op, "PrivateNetwork", ExitStatus::Network);
         b.weaken(Op::LoopbackUp, "PrivateNetwork");
     }
     if let Some(path) = s.text(ids::IPC_NAMESPACE_PATH) {
         let op = Op::Setns { path: path.to_owned(), kind: CLONE_NEWIPC };
         b.fail(op, "IPCNamespacePath", ExitStatus::Namespace);
     } else if s.bool(ids::PRIVATE_IPC) && allowed(b, "PrivateIPC") {
-        b.fail(Op::Unshare(CLONE_NEWIPC), "PrivateIPC", ExitStatus::Namespace);
+        let op = own(b, b.facts.ipc, CLONE_NEWIPC, "ipc");
+        b.fail(op, "PrivateIPC", ExitStatus::Namespace);
     }
-    let wanted = collect(b);
-    if wanted.needed {
-        mounts(b, wanted.entries)?;
+}
+
+/// A namespace of the unit's own; its processes share it. Behind a PAM session the manager's descriptors are out of reach.
+fn own(b: &Builder, storage: Option<[i32; 2]>, kind: u64, name: &str) -> Op {
+    match storage.filter(|_| b.pam_service().is_none()) {
+        Some(storage) => Op::ShareNamespace { storage, kind, path: format!("/proc/self/ns/{name}") },
+        None => Op::Unshare(kind),
     }
-    if s.bool(ids::PROTECT_HOSTNAME) && allowed(b, "ProtectHostname") {
-        b.weaken(Op::Unshare(CLONE_NEWUTS), "ProtectHostname");
-    }
-    Ok(())
 }
 
 /// Whether namespaces may be made; if not the ledger says so.
@@ -57,68 +74,71 @@ fn allowed(b: &mut Builder, setting: &'static str) -> bool {
     allowed
 }
 
+/// The root directory, if it is another.
+pub(super) fn root_directory<'a>(b: &Builder<'a>) -> Option<&'a str> {
+    b.settings().text(ids::ROOT_DIRECTORY).filter(|root| *root != "/")
+}
+
 /// Commands with `+` still run in the root directory, unless only the main ones do.
 fn root_only(b: &mut Builder) {
-    if let Some(root) = b.settings().text(ids::ROOT_DIRECTORY).filter(|root| *root != "/") {
+    if let Some(root) = root_directory(b) {
         b.fail(Op::Chroot { root: root.to_owned() }, "RootDirectory", ExitStatus::Chroot);
     }
 }
 
-/// A mount namespace with these entries.
+/// Without mount namespaces hardening is skipped; what the process works on is not.
+fn without(b: &mut Builder, entries: &[Entry]) -> Result<(), PlanError> {
+    let why = "mount namespaces may not be made here";
+    if let Some(entry) = entries.iter().find(|entry| entry.must) {
+        return Err(b.error(entry.setting, ExitStatus::Namespace, why));
+    }
+    let settings: BTreeSet<&'static str> = entries.iter().map(|entry| entry.setting).collect();
+    settings.into_iter().for_each(|setting| b.skip(setting, why));
+    root_only(b);
+    Ok(())
+}
+
+/// A mount namespace with these entries. In order: trees of the host into registers; the root; what is new, where other
+/// places are below it; clones of what gets other attributes than what is above it, while all is as it was; attributes, parents
+/// first, each clone on top of its parent's.
 fn mounts(b: &mut Builder, mut entries: Vec<Entry>) -> Result<(), PlanError> {
     let kernel = b.facts.kernel;
     if !kernel.mount_namespaces || !kernel.mount_setattr {
-        if let Some(entry) = entries.iter().find(|entry| entry.must) {
-            let why = "mount namespaces may not be made here";
-            return Err(b.error(entry.setting, ExitStatus::Namespace, why));
-        }
-        let mut settings: Vec<&'static str> = entries.iter().map(|entry| entry.setting).collect();
-        settings.sort_unstable();
-        settings.dedup();
-        for setting in settings {
-            b.skip(setting, "mount namespaces may not be made here");
-        }
-        return Ok(());
+        return without(b, &entries);
     }
     let run = b.facts.run_root.clone();
-    let system = b.is_system();
-    let root = b.settings().text(ids::ROOT_DIRECTORY).filter(|root| *root != "/").map(str::to_owned);
     let stage = format!("{run}/systemd/mount-rootfs");
-    if system {
+    if b.is_system() {
         traces(b, &run, &stage);
+        entries.push(Entry::incoming(&run, b.spec.unit.as_str()));
     }
     private_tmp(b);
     b.push(Op::Unshare(CLONE_NEWNS), "PrivateMounts", FAIL);
     let slave =
         Op::Mount { source: None, target: "/".into(), fstype: None, flags: MS_SLAVE | MS_REC, data: None };
     b.push(slave, "PrivateMounts", FAIL);
-    if system {
-        entries.push(Entry::incoming(&run, b.spec.unit.as_str()));
+    let places = places(entries);
+    let mut trees: Vec<Option<Reg>> = places.iter().map(|place| new_tree(b, place)).collect();
+    let hides = places.iter().any(|place| place.content == Content::Hidden);
+    let old_root = enter_root(b, &stage, hides.then(|| format!("{run}/systemd/inaccessible")));
+    for (place, tree) in places.iter().zip(&mut trees) {
+        prepare(b, place, tree);
     }
-    let prefix = if root.is_some() { stage.clone() } else { String::new() };
-    let entries = sort(entries);
-    // Clones are taken before anything changes, so that each keeps the flags its mounts have now.
-    let trees = clone_sources(b, &entries, &run);
-    if let Some(root) = &root {
-        let tree = b.register();
-        b.push(
-            Op::CloneTree { into: tree, path: root.clone(), recursive: true, optional: false },
-            "RootDirectory",
-            FAIL,
-        );
-        b.push(Op::AttachTree { from: tree, target: stage.clone() }, "RootDirectory", FAIL);
+    for (place, tree) in places.iter().zip(&mut trees) {
+        keep(b, place, tree);
     }
-    for (entry, tree) in entries.iter().zip(&trees) {
-        attach(b, entry, *tree, &prefix, &entries);
+    for place in places.iter().filter(|place| place.is_mounted_twice()) {
+        b.ignore(Op::Unmount { target: place.path.clone() }, place.setting);
     }
-    for entry in entries.iter().filter(|entry| matches!(entry.kind, Kind::Tmpfs { read_only: true, .. })) {
-        set_attributes(b, entry, &format!("{prefix}{}", entry.path), RDONLY, false);
+    if let Some(old) = old_root {
+        b.push(Op::DropRoot { old }, "RootDirectory", FAIL);
     }
-    if root.is_some() {
-        b.push(Op::PivotRoot { root: stage }, "RootDirectory", FAIL);
+    for (place, tree) in places.iter().zip(&trees) {
+        settle(b, place, *tree);
     }
+    b.push(Op::Chdir { path: "/".into() }, "PrivateMounts", FAIL);
     if b.settings().bool(ids::NO_NEW_PRIVILEGES) || b.dynamic_user() {
-        let op = attributes("/", NOSUID, true);
+        let op = attributes("/", NOSUID, 0, true);
         b.push(op, "NoNewPrivileges", OnError::Weaken);
     }
     let flags = match b.settings().int(ids::MOUNT_FLAGS) as u64 {
@@ -128,6 +148,33 @@ fn mounts(b: &mut Builder, mut entries: Vec<Entry>) -> Result<(), PlanError> {
     let op = Op::Mount { source: None, target: "/".into(), fstype: None, flags: flags | MS_REC, data: None };
     b.push(op, "MountFlags", FAIL);
     Ok(())
+}
+
+/// Make the root directory the root, with the old one kept in a register: absolute links lead to where the process sees them
+/// from now on. `nodes` (what hides others) becomes the working directory.
+fn enter_root(b: &mut Builder, stage: &str, nodes: Option<String>) -> Option<Reg> {
+    const SETTING: &str = "RootDirectory";
+    let Some(root) = root_directory(b) else {
+        if let Some(path) = nodes {
+            b.push(Op::Chdir { path }, "PrivateMounts", FAIL);
+        }
+        return None;
+    };
+    let mut open = |path: String| {
+        let into = b.register();
+        b.push(Op::OpenDirectory { into, path }, SETTING, FAIL);
+        into
+    };
+    let (old, nodes) = (open("/".to_owned()), nodes.map(open));
+    let tree = b.register();
+    let clone = Op::CloneTree { into: tree, path: root.to_owned(), recursive: true, optional: false };
+    b.push(clone, SETTING, FAIL);
+    b.push(Op::AttachTree { from: tree, target: stage.to_owned() }, SETTING, FAIL);
+    b.push(Op::PivotRoot { root: stage.to_owned() }, SETTING, FAIL);
+    if let Some(directory) = nodes {
+        b.push(Op::EnterDirectory { directory }, SETTING, FAIL);
+    }
+    Some(old)
 }
 
 /// What the reference leaves below `/run/systemd` when it makes a mount namespace.
@@ -159,117 +206,118 @@ fn private_tmp(b: &mut Builder) {
     }
 }
 
-/// A register for each entry that has something to attach.
-fn clone_sources(b: &mut Builder, entries: &[Entry], run: &str) -> Vec<Option<Reg>> {
-    let mut trees = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let (path, recursive) = match &entry.kind {
-            Kind::Bind { source, recursive, .. } => (source.clone(), *recursive),
-            Kind::ReadOnly | Kind::ReadWrite | Kind::Exec | Kind::NoExec => (entry.path.clone(), true),
-            Kind::Inaccessible => (String::new(), false),
-            Kind::Tmpfs { .. } | Kind::Proc { .. } | Kind::Devices | Kind::Mqueue | Kind::Sysfs => {
-                trees.push(Some(b.register()));
-                continue;
-            }
-        };
-        if entry.path == "/" {
-            trees.push(None);
-            continue;
-        }
-        let into = b.register();
-        if entry.kind == Kind::Inaccessible {
-            // The node has to be of the kind of what it hides; the register of what is hidden decides.
-            let op = Op::CloneHiding {
-                into,
-                hidden: entry.path.clone(),
-                nodes: format!("{run}/systemd/inaccessible"),
-                optional: entry.optional,
-            };
-            b.push(op, entry.setting, FAIL);
-        } else {
-            b.push(Op::CloneTree { into, path, recursive, optional: entry.optional }, entry.setting, FAIL);
-        }
-        if matches!(entry.kind, Kind::Bind { .. }) && !below_new(entry, entries) {
-            b.ignore(Op::MountPoint { path: entry.path.clone(), like: into }, entry.setting);
-        }
-        trees.push(Some(into));
-    }
-    trees
-}
-
-/// Whether a file system of our own is mounted above the entry, in which its mount point is still to be made.
-fn below_new(entry: &Entry, entries: &[Entry]) -> bool {
-    entries.iter().any(|above| {
-        matches!(above.kind, Kind::Tmpfs { .. } | Kind::Devices)
-            && above.path != entry.path
-            && above.covers(&entry.path)
-    })
-}
-
-fn attributes(target: &str, set: u64, recursive: bool) -> Op {
-    Op::MountAttr { target: target.to_owned(), set, clear: 0, propagation: 0, recursive, only_if: None }
-}
-
-fn set_attributes(b: &mut Builder, entry: &Entry, target: &str, set: u64, recursive: bool) {
-    let on_error = if entry.optional { OnError::Ignore } else { FAIL };
-    b.push(attributes(target, set, recursive), entry.setting, on_error);
-}
-
-fn attach(b: &mut Builder, entry: &Entry, tree: Option<Reg>, prefix: &str, entries: &[Entry]) {
-    let target = format!("{prefix}{}", entry.path);
-    let flag = |b: &mut Builder, set: u64, clear: u64| match tree {
-        Some(tree) => b.push(Op::TreeAttr { tree, set, clear }, entry.setting, FAIL),
-        None => {
-            let op = Op::MountAttr {
-                target: "/".into(),
-                set,
-                clear,
-                propagation: 0,
-                recursive: true,
-                only_if: None,
-            };
-            b.push(op, entry.setting, FAIL);
-        }
+/// What is new at a place, in a register.
+fn new_tree(b: &mut Builder, place: &Place) -> Option<Reg> {
+    let Content::New(kind) = &place.content else { return None };
+    let into = b.register();
+    let (setting, optional) = (place.setting, place.optional);
+    let has_root = root_directory(b).is_some();
+    let new = |fstype: &str, options: &[(String, String)]| {
+        let attributes = NOSUID | NODEV | NOEXEC;
+        Op::NewFilesystem { into, fstype: fstype.into(), options: options.to_vec(), attributes }
     };
-    match &entry.kind {
-        Kind::ReadOnly => flag(b, RDONLY, 0),
-        Kind::NoExec => flag(b, NOEXEC, 0),
-        Kind::Exec => flag(b, 0, NOEXEC),
-        Kind::Bind { attributes, .. } if *attributes != 0 => flag(b, *attributes, 0),
-        Kind::Inaccessible => flag(b, RDONLY | NOEXEC, 0),
-        _ => {}
-    }
-    let Some(tree) = tree else { return };
-    match &entry.kind {
+    let host = |path: &str| Op::CloneTree { into, path: path.into(), recursive: true, optional: true };
+    match kind {
+        Kind::Bind { source, recursive, attributes } => {
+            b.push(
+                Op::CloneTree { into, path: source.clone(), recursive: *recursive, optional },
+                setting,
+                FAIL,
+            );
+            if attributes & !RDONLY != 0 {
+                let (set, recursive) = (attributes & !RDONLY, *recursive);
+                b.push(Op::TreeAttr { tree: into, set, clear: 0, recursive }, setting, FAIL);
+            }
+        }
         Kind::Tmpfs { options, attributes, .. } => {
-            let op = Op::NewTmpfs { into: tree, options: options.clone(), attributes: *attributes };
-            b.push(op, entry.setting, FAIL);
+            let op = Op::NewTmpfs { into, options: options.clone(), attributes: *attributes };
+            b.push(op, setting, FAIL);
         }
+        // In a container whose /proc is partly hidden the kernel refuses a new one: the old one stays.
         Kind::Proc { options } => {
-            let op = Op::NewFilesystem {
-                into: tree,
-                fstype: "proc".into(),
-                options: options.clone(),
-                attributes: NOSUID | NODEV | NOEXEC,
-            };
-            // In a container whose /proc is partly hidden the kernel refuses a new one.
-            b.weaken(op, entry.setting);
+            if has_root {
+                b.push(host("/proc"), setting, FAIL);
+            }
+            b.weaken(new("proc", options), setting);
         }
-        Kind::Mqueue | Kind::Sysfs => {
-            let fstype = if entry.kind == Kind::Mqueue { "mqueue" } else { "sysfs" };
-            let attributes = NOSUID | NODEV | NOEXEC;
-            let op = Op::NewFilesystem { into: tree, fstype: fstype.into(), options: Vec::new(), attributes };
-            b.weaken(op, entry.setting);
+        Kind::Sysfs => {
+            if has_root {
+                b.push(host("/sys"), setting, FAIL);
+            }
+            b.weaken(new("sysfs", &[]), setting);
         }
-        Kind::Devices => {
-            super::devices::make(b, tree, &target);
-            return;
-        }
-        _ => {}
+        Kind::Mqueue => b.weaken(new("mqueue", &[]), setting),
+        Kind::Devices => super::devices::make(b, into),
+        Kind::Inaccessible | Kind::ReadOnly | Kind::ReadWrite | Kind::NoExec | Kind::Exec => {}
     }
-    if below_new(entry, entries) || matches!(entry.kind, Kind::Tmpfs { .. }) {
-        b.ignore(Op::MountPoint { path: target.clone(), like: tree }, entry.setting);
+    Some(into)
+}
+
+/// Make the mount point of what is new, and mount it already when there are places in it.
+fn prepare(b: &mut Builder, place: &Place, tree: &mut Option<Reg>) {
+    let Some(like) = *tree else { return };
+    // The kernel's file systems go where there is a place for them; only a root directory gets one.
+    let kernels = matches!(place.content, Content::New(Kind::Proc { .. } | Kind::Sysfs | Kind::Mqueue));
+    if !kernels || root_directory(b).is_some() {
+        b.ignore(Op::MountPoint { path: place.path.clone(), like }, place.setting);
     }
-    let on_error = if entry.optional { OnError::Ignore } else { FAIL };
-    b.push(Op::AttachTree { from: tree, target }, entry.setting, on_error);
+    if place.holds {
+        attach(b, place, like);
+        *tree = None;
+    }
+}
+
+/// Take what is to be at the place, as it is before attributes change, into a register.
+fn keep(b: &mut Builder, place: &Place, tree: &mut Option<Reg>) {
+    let (path, optional) = (place.path.clone(), place.optional);
+    let cloned = match &place.content {
+        Content::Hidden => true,
+        Content::Same => path != "/",
+        Content::New(_) => place.is_mounted_twice(),
+    };
+    if !cloned {
+        return;
+    }
+    let into = b.register();
+    let op = match &place.content {
+        // The node has to be of the kind of what it hides; the register of what is hidden decides.
+        Content::Hidden => Op::CloneHiding { into, hidden: path, optional },
+        _ => Op::CloneTree { into, path, recursive: true, optional },
+    };
+    b.push(op, place.setting, FAIL);
+    *tree = Some(into);
+}
+
+/// Set the attributes of a place and mount what is not mounted there yet.
+fn settle(b: &mut Builder, place: &Place, tree: Option<Reg>) {
+    let mut set = if place.attributes.read_only { RDONLY } else { 0 };
+    let mut clear = 0;
+    match place.attributes.executes {
+        Some(true) => clear |= NOEXEC,
+        Some(false) => set |= NOEXEC,
+        None => {}
+    }
+    // Terminals and shared memory stay what they are in a `/dev` of its own.
+    let recursive = place.content != Content::New(Kind::Devices);
+    match tree {
+        _ if set | clear == 0 => {}
+        Some(tree) => b.push(Op::TreeAttr { tree, set, clear, recursive }, place.setting, FAIL),
+        None => {
+            let on_error = if place.optional { OnError::Ignore } else { FAIL };
+            b.push(attributes(&place.path, set, clear, recursive), place.setting, on_error);
+        }
+    }
+    if let Some(tree) = tree {
+        attach(b, place, tree);
+    }
+}
+
+fn attach(b: &mut Builder, place: &Place, tree: Reg) {
+    let on_error = if place.optional { OnError::Ignore } else { FAIL };
+    b.push(Op::AttachTree { from: tree, target: place.path.clone() }, place.setting, on_error);
+}
+
+/// Attributes of what is mounted at a path, and below it.
+fn attributes(target: &str, set: u64, clear: u64, recursive: bool) -> Op {
+    Op::MountAttr { target: target.to_owned(), set, clear, recursive, only_if: None }
 }

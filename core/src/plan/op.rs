@@ -97,6 +97,17 @@ pub enum Fd {
     Child(i32),
 }
 
+/// What becomes of a terminal that another session has (`StandardInput=`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldTty {
+    /// It is waited for (`tty`).
+    Await,
+    /// It is taken away (`tty-force`).
+    Steal,
+    /// The step fails (`tty-fail`).
+    Refuse,
+}
+
 /// A place for a descriptor that one step makes and a later one uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reg(pub u16);
@@ -162,10 +173,12 @@ pub enum Op {
         /// Milliseconds.
         timeout: i32,
     },
-    /// Make the terminal on descriptor 0 the controlling one (`TIOCSCTTY`); `force` takes it from others.
+    /// Make the terminal on descriptor 0 the controlling one (`TIOCSCTTY`).
     ControllingTty {
-        /// Steal it.
-        force: bool,
+        /// Its path: it is opened again after a wait.
+        path: String,
+        /// When it is another session's.
+        held: HeldTty,
     },
     /// Open a terminal, reset its line settings, hang it up (`TTYReset=`, `TTYVHangup=`), size it.
     ResetTty {
@@ -317,17 +330,17 @@ pub enum Op {
         /// Mode.
         mode: Option<u32>,
     },
-    /// Read-access for one user by a POSIX ACL (`system.posix_acl_access`), as bytes of the attribute.
-    SetXattr {
-        /// Absolute.
-        path: String,
-        /// Attribute name.
-        name: String,
-        /// Value.
-        value: Vec<u8>,
-    },
     /// unshare(2).
     Unshare(u64),
+    /// Enter the namespace that another process left in the socket pair, or make one and leave it there.
+    ShareNamespace {
+        /// Where to receive and where to send; the manager's numbers.
+        storage: [i32; 2],
+        /// `CLONE_NEW*`.
+        kind: u64,
+        /// The namespace in `/proc/self/ns`.
+        path: String,
+    },
     /// Open and setns(2); `None` of the kinds is any.
     Setns {
         /// `/run/netns/NAME` and the like.
@@ -366,14 +379,13 @@ pub enum Op {
         /// `-`: a missing path is fine (then later steps on the register do nothing).
         optional: bool,
     },
-    /// open_tree(2) of the inaccessible node that is of the same kind as what it is to hide.
+    /// open_tree(2) of the inaccessible node that is of the same kind as what it is to hide: `reg`, `dir`, `chr`, `blk`, `fifo`, `sock` in
+    /// the working directory.
     CloneHiding {
         /// Where the clone is kept.
         into: Reg,
         /// What is to be hidden.
         hidden: String,
-        /// Directory of the nodes `reg`, `dir`, `chr`, `blk`, `fifo`, `sock`.
-        nodes: String,
         /// A missing path is fine.
         optional: bool,
     },
@@ -411,13 +423,6 @@ pub enum Op {
         /// Path; symbolic links are followed.
         target: String,
     },
-    /// mount(2) with `MS_MOVE`.
-    MoveMount {
-        /// From.
-        from: String,
-        /// To.
-        to: String,
-    },
     /// mount_setattr(2) on a path that is a mount point.
     MountAttr {
         /// Path.
@@ -426,8 +431,6 @@ pub enum Op {
         set: u64,
         /// `MOUNT_ATTR_*` to clear.
         clear: u64,
-        /// `MS_SHARED`, `MS_SLAVE`, `MS_PRIVATE` or 0.
-        propagation: u64,
         /// With everything below.
         recursive: bool,
         /// Only when this register holds (or held) a mount.
@@ -441,6 +444,8 @@ pub enum Op {
         set: u64,
         /// `MOUNT_ATTR_*` to clear.
         clear: u64,
+        /// With everything below.
+        recursive: bool,
     },
     /// A device node as the host has it, or a bind mount of it where nodes may not be made (`PrivateDevices=`).
     DeviceNode {
@@ -453,10 +458,27 @@ pub enum Op {
         /// makedev(3).
         device: u64,
     },
-    /// chdir(2) into the new root and pivot_root(2) there, the old one detached.
+    /// Open a directory, as a place only (`O_PATH`).
+    OpenDirectory {
+        /// Where it is kept.
+        into: Reg,
+        /// Path.
+        path: String,
+    },
+    /// fchdir(2).
+    EnterDirectory {
+        /// Which; a register nothing was put in is skipped.
+        directory: Reg,
+    },
+    /// chdir(2) into the new root and pivot_root(2) there. The old one stays mounted above it, where no path leads.
     PivotRoot {
         /// Path of the new root.
         root: String,
+    },
+    /// Detach the root from before [`Op::PivotRoot`]; the working directory is the new one's `/`.
+    DropRoot {
+        /// The old root.
+        old: Reg,
     },
     /// chroot(2) and chdir(2) to `/`.
     Chroot {
@@ -510,7 +532,7 @@ pub enum Op {
     PlaceFds {
         /// Descriptors of the manager, in order.
         fds: Vec<i32>,
-        /// `O_NONBLOCK` set or cleared on the first so many (`NonBlocking=`).
+        /// `O_NONBLOCK` set or cleared on the first so many, the sockets (`NonBlocking=`).
         nonblock: Option<(usize, bool)>,
     },
     /// seccomp(2): what the process and all that it starts may call. What the command needs besides execve(2) is done before.

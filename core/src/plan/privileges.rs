@@ -57,7 +57,7 @@ pub(super) fn session(b: &mut Builder) {
 
 /// Groups, as early as privileges are no longer needed for files.
 pub(super) fn groups(b: &mut Builder) {
-    if !b.changes_user() || !b.facts.kernel.setuid {
+    if !b.changes_user() {
         return;
     }
     let (_, gid) = b.owner();
@@ -123,9 +123,6 @@ pub(super) fn capabilities_before_user(b: &mut Builder) {
 /// The user; ambient capabilities are raised again, since the change of user clears them.
 pub(super) fn user(b: &mut Builder) {
     let Some(user) = b.user().filter(|_| b.changes_user()) else { return };
-    if !b.facts.kernel.setuid && user.uid == b.facts.own_user.uid {
-        return;
-    }
     let ambient = b.settings().bits(ids::AMBIENT_CAPABILITIES);
     let kept = if user.uid == 0 { 0 } else { kept_until_exec(b) };
     // With ambient capabilities the secure bits say so already.

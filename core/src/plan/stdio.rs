@@ -1,6 +1,6 @@
 //! Standard input, output and error, and terminals (systemd.exec(5), "Logging and Standard Input/Output").
 use super::builder::Builder;
-use super::{ExitStatus, Fd, OnError, Op, PlanError};
+use super::{ExitStatus, Fd, HeldTty, Op, PlanError};
 use crate::directives::ids;
 
 const O_RDONLY: i32 = 0;
@@ -109,9 +109,14 @@ fn connect_input(b: &mut Builder, word: &str) -> Result<(), PlanError> {
         "tty" | "tty-force" | "tty-fail" => {
             let path = tty_path(b).to_owned();
             open(b, 0, &path, O_RDWR | O_NOCTTY, SETTING, ExitStatus::Stdin);
-            let on_error =
-                if word == "tty-fail" { OnError::Fail(ExitStatus::Stdin) } else { OnError::Ignore };
-            b.push(Op::ControllingTty { force: word != "tty-fail" }, SETTING, on_error);
+            let held = match word {
+                "tty" => HeldTty::Await,
+                "tty-force" => HeldTty::Steal,
+                _ => HeldTty::Refuse,
+            };
+            if super::compile::has_session(b) {
+                b.fail(Op::ControllingTty { path, held }, SETTING, ExitStatus::Stdin);
+            }
         }
         "socket" => {
             let fd = b.spec.socket.and_then(|id| b.fd(id));
@@ -202,7 +207,7 @@ fn journal(b: &mut Builder, target: i32, word: &str, setting: &'static str, exit
         flag(word.starts_with("kmsg")),
         flag(word.ends_with("+console")),
     );
-    let as_user = (b.changes_user() && b.user().is_some() && b.facts.kernel.setuid).then(|| b.owner());
+    let as_user = (b.changes_user() && b.user().is_some()).then(|| b.owner());
     let op = Op::JournalStream { target, path, header, as_user };
     b.fail(op, setting, exit);
 }

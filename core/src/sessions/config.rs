@@ -7,8 +7,6 @@ use crate::values::{boolean, bytes, span};
 pub struct Config {
     /// Virtual terminals that get a login when they come to the foreground.
     pub auto_vts: u32,
-    /// The virtual terminal that is kept for a login.
-    pub reserve_vt: u32,
     /// End what a session leaves behind.
     pub kill_user_processes: bool,
     /// Of these users only; of all when empty.
@@ -97,7 +95,6 @@ impl Default for Config {
         let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
         Config {
             auto_vts: 6,
-            reserve_vt: 6,
             kill_user_processes: false,
             kill_only_users: Vec::new(),
             kill_exclude_users: Vec::new(),
@@ -156,7 +153,7 @@ impl Config {
         let time = || span::parse_sec(value).map_err(|_| "not a time span");
         match key {
             "NAutoVTs" => self.auto_vts = small()?,
-            "ReserveVT" => self.reserve_vt = small()?,
+            "ReserveVT" => _ = small()?,
             "KillUserProcesses" => self.kill_user_processes = yes()?,
             "KillOnlyUsers" => add_words(&mut self.kill_only_users, value),
             "KillExcludeUsers" => add_words(&mut self.kill_exclude_users, value),

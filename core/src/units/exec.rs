@@ -57,6 +57,8 @@ pub fn has_job(e: &Engine, id: UnitId, kinds: &[JobType]) -> bool {
 pub struct Special {
     /// Descriptors to pass.
     pub fds: Vec<(FdId, Rc<str>)>,
+    /// How many of them, the first ones, are of sockets.
+    pub sockets: usize,
     /// For `StandardInput=socket`.
     pub socket: Option<FdId>,
     /// Additional environment.
@@ -92,6 +94,8 @@ pub fn steps(
         publish(e, id, &mut steps);
     }
     let cgroup = e.cgroup_path(id);
+    let shared = e.shared(id);
+    e.hold_dynamic_user(id);
     let unit = e.unit(id);
     let delegated = special.control_cgroup && unit.settings.delegate().is_some();
     let subgroup = if delegated {
@@ -99,13 +103,11 @@ pub fn steps(
     } else {
         unit.settings.text(ids::DELEGATE_SUBGROUP).filter(|_| special.is_main).map(Rc::from)
     };
-    let listen_fds = special.fds.len();
     let mut fds = special.fds;
     fds.extend(unit.given_fds.iter().filter_map(|(role, fd)| {
         let name = role.strip_prefix("ExtraFileDescriptors:")?;
         special.is_main.then(|| (*fd, Rc::from(name)))
     }));
-    let listen_fds = listen_fds.max(fds.len());
     let stdio =
         STDIO.map(|role| unit.given_fds.iter().find(|(given, _)| &**given == role).map(|(_, fd)| *fd));
     steps.push(Step::Spawn(Box::new(SpawnSpec {
@@ -117,8 +119,9 @@ pub fn steps(
         invocation: unit.invocation.clone().unwrap_or_else(|| Rc::from("")),
         cgroup,
         subgroup,
+        shared,
         fds,
-        listen_fds,
+        socket_fds: special.sockets,
         socket: special.socket,
         stdio,
         environment: special.environment,
@@ -196,7 +199,7 @@ pub fn service_steps(e: &mut Engine, id: UnitId, role: Role, index: u16, is_main
     };
     // An older way to write `+` before all others.
     command.full_privileges |= role != Role::Start && cfg.bool(ids::PERMISSIONS_START_ONLY);
-    let access = service::config::notify_access(&cfg);
+    let access = service::notify_access(e, id);
     let notify = match is_main {
         true => access != service::config::NotifyAccess::None,
         false => {
@@ -211,6 +214,7 @@ pub fn service_steps(e: &mut Engine, id: UnitId, role: Role, index: u16, is_main
     let socket = s.connection.as_ref().and_then(|c| c.fd).or_else(|| fds.first().map(|fd| fd.0));
     let special = Special {
         socket: socket.filter(|_| starts),
+        sockets: fds.iter().filter(|(fd, _)| !s.fd_store.contains_key(fd)).count(),
         fds,
         environment: service_environment(e, id, &cfg, role),
         notify,

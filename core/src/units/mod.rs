@@ -126,8 +126,6 @@ pub enum Refusal {
     Unsupported,
     /// May be started only once (`RefuseOnce`, oneshots at `soft-reboot`).
     Once,
-    /// It is frozen.
-    Frozen,
     /// The start could not even begin.
     Failed,
     /// The unit does nothing for this job: it ends as "skipped".

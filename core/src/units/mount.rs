@@ -410,10 +410,9 @@ fn run(e: &mut Engine, id: UnitId, role: &'static str, command: Command, before:
 fn enter_mounting(e: &mut Engine, id: UnitId) {
     let command = parameters(e, id);
     let mode = u32::try_from(e.unit(id).settings.uint(ids::DIRECTORY_MODE)).unwrap_or(0o755);
-    let mut before = vec![Step::MakeDirectory { path: mount_point(e, id), mode }];
-    if mount_load::is_bind(&e.unit(id).settings) && command.0.starts_with('/') {
-        before.insert(0, Step::MakeDirectory { path: command.0.clone(), mode });
-    }
+    let is_bind = mount_load::is_bind(&e.unit(id).settings) && command.0.starts_with('/');
+    let source = is_bind.then(|| command.0.clone());
+    let before = vec![Step::MakeMountPoint { path: mount_point(e, id), source, mode }];
     run(e, id, "ExecMount", mount_command(e, id, command), before);
     set_state(e, id, Mounting);
 }
@@ -596,6 +595,25 @@ mod tests {
         table(&mut w, &[]);
         w.done(id, "/usr/bin/umount");
         assert_eq!((w.sub(id), w.result(id)), ("dead", "success"));
+    }
+
+    #[test]
+    fn only_bind_mounts_have_a_source_that_decides_what_is_mounted_on() {
+        let source = |lines: &[&str]| {
+            let mut w = World::new();
+            let id = w.unit("mnt-x.mount", &[&["Where=/mnt/x"], lines].concat());
+            w.start(id).unwrap();
+            let point = w.steps.iter().find_map(|step| match step {
+                Step::MakeMountPoint { path, source, mode } if &**path == "/mnt/x" => {
+                    Some((source.as_deref().map(str::to_owned), *mode))
+                }
+                _ => None,
+            });
+            point.expect("a mount point is made")
+        };
+        let bind = ["What=/etc/motd", "Type=none", "Options=bind", "DirectoryMode=448"];
+        assert_eq!(source(&bind), (Some("/etc/motd".into()), 0o700));
+        assert_eq!(source(&["What=/dev/vda", "Type=ext4"]).0, None);
     }
 
     #[test]

@@ -138,6 +138,8 @@ impl Machine for Scope {
             if e.machine::<Scope>(id).state == State::Dead {
                 set(e, id, State::Running);
             }
+            // The manager itself is there, put by nobody's job; it has no limits, so that nothing is written.
+            e.claim_cgroup(id);
             return Ok(());
         }
         if !e.unit(id).transient {

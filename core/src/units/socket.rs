@@ -426,7 +426,7 @@ fn run(e: &mut Engine, id: UnitId, list: u8, index: u16) {
         true => descriptors(e, id),
         false => Vec::new(),
     };
-    let special = Special { fds, control_cgroup: true, ..Special::default() };
+    let special = Special { sockets: fds.len(), fds, control_cgroup: true, ..Special::default() };
     let steps = exec::steps(e, id, command, role, special, true);
     let chain = e.chain(id, steps);
     let s = socket_mut(e, id);

@@ -17,6 +17,8 @@ use std::rc::Rc;
 pub struct World {
     pub e: Engine,
     pub now: Usec,
+    /// How long the machine has slept.
+    pub slept: Usec,
     /// Effects that are not chains, in order.
     pub effects: Vec<Effect>,
     /// Steps of chains, in order.
@@ -38,6 +40,7 @@ impl World {
         let mut world = World {
             e: Engine::new(ManagerConfig { seed: [7; 16], ..ManagerConfig::default() }),
             now: 1_000_000_000,
+            slept: 0,
             effects: Vec::new(),
             steps: Vec::new(),
             running: Vec::new(),
@@ -67,7 +70,11 @@ impl World {
     /// Let time pass; nothing fires.
     pub fn pass(&mut self, by: Usec) {
         self.now += by;
-        let now = Now { realtime: self.now + 1_700_000_000_000_000, monotonic: self.now, boottime: self.now };
+        let now = Now {
+            realtime: self.now + 1_700_000_000_000_000,
+            monotonic: self.now,
+            boottime: self.now + self.slept,
+        };
         let effects = self.e.step(now, Event::Tick);
         self.effects.extend(effects);
     }
@@ -75,7 +82,11 @@ impl World {
     /// Let time pass until the unit's timer is due, and fire it.
     pub fn elapse(&mut self, id: UnitId, which: TimerKind) -> Usec {
         let (clock, at) = self.e.armed(id, which).expect("armed");
-        let now = if clock == Clock::Realtime { self.now + 1_700_000_000_000_000 } else { self.now };
+        let now = match clock {
+            Clock::Realtime => self.now + 1_700_000_000_000_000,
+            Clock::BoottimeAlarm => self.now + self.slept,
+            _ => self.now,
+        };
         let span = at.saturating_sub(now);
         self.e.disarm(id, which);
         self.pass(span);
@@ -234,7 +245,7 @@ pub fn settings(name: &UnitName, lines: &[&str]) -> Settings {
         let value = match row.kind {
             Kind::Bool => Value::Bool(text == "yes"),
             Kind::Words(words) => Value::Word(words.index(text).unwrap()),
-            Kind::Signal | Kind::Integer(..) => Value::Int(text.parse().unwrap()),
+            Kind::Signal | Kind::Integer(..) | Kind::ActionExit => Value::Int(text.parse().unwrap()),
             Kind::Commands => {
                 let mut all = settings.commands(id).to_vec();
                 all.push(command(text));

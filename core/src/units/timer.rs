@@ -422,8 +422,11 @@ fn arm(e: &mut Engine, id: UnitId, s: &Settings, monotonic: Usec, realtime: Usec
         }
         let next = next.saturating_add(random_delay(e, id, s));
         let now = clock.read(e.now());
+        // What was reckoned on the clock that stops with the machine means as long from now on the one that does not.
+        let slept = if clock == Clock::BoottimeAlarm { now.saturating_sub(e.now().monotonic) } else { 0 };
+        let due = next.saturating_add(slept);
         // What is due already is not put off further.
-        let at = if next <= now { now } else { coalesce(next, next.saturating_add(accuracy), perturb) };
+        let at = if due <= now { now } else { coalesce(due, due.saturating_add(accuracy), perturb) };
         e.arm(id, which, clock, at);
         next
     };
@@ -505,6 +508,24 @@ mod tests {
         w.pass(1);
         w.with(|e| Timer::triggered(e, id, service));
         assert_eq!(w.sub(id), "elapsed");
+    }
+
+    #[test]
+    fn a_timer_that_wakes_the_machine_waits_its_span_after_a_sleep() {
+        let (mut w, id, service) =
+            world(&["OnUnitActiveSec=60000000", "OnActiveSec=1", "AccuracySec=1", "WakeSystem=yes"]);
+        w.slept = 3_600_000_000;
+        w.pass(0);
+        w.start(id).unwrap();
+        w.elapse(id, TimerKind::Elapse);
+        w.start(service).unwrap();
+        w.with(|e| Timer::triggered(e, id, service));
+        w.done(service, "/a");
+        w.empty(service);
+        w.with(|e| Timer::triggered(e, id, service));
+        let next = w.machine::<Timer>(id).next_monotonic;
+        assert_eq!((w.sub(id), next.saturating_sub(w.now)), ("waiting", 60_000_000));
+        assert_eq!(w.e.armed(id, TimerKind::Elapse), Some((Clock::BoottimeAlarm, next + w.slept + 1)));
     }
 
     #[test]

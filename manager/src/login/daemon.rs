@@ -354,6 +354,13 @@ impl Daemon {
         }
     }
 
+    /// Leaves the writing end to whoever opened the session; with nobody there it hangs up at once.
+    pub(super) fn let_fifo_go(&mut self, id: &str) {
+        if let Some(fifo) = self.fifos.get_mut(id) {
+            fifo.write = None;
+        }
+    }
+
     fn close_fifo(&mut self, id: &str) {
         if let Some(fifo) = self.fifos.remove(id) {
             self.reactor.remove(&fifo.read);

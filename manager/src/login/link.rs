@@ -77,9 +77,22 @@ impl Link {
         }
     }
 
-    /// Queues a message; its serial.
+    /// Queues a message; its serial. What it carries is closed when it cannot go out.
     pub fn send(&mut self, message: &Message) -> Option<u32> {
-        self.connection.send(message).ok()
+        let serial = self.connection.send(message).ok();
+        if serial.is_none() {
+            self.close_fds(message);
+        }
+        serial
+    }
+
+    /// Queues an answer. A caller that wants none does not get what it carries either: a lock ends with its last holder.
+    pub fn answer(&mut self, call: &Message, answer: &Message) {
+        if call.wants_reply() {
+            self.send(answer);
+        } else {
+            self.close_fds(answer);
+        }
     }
 
     /// Writes what waits; `false` when the connection ended.
@@ -107,5 +120,38 @@ impl Link {
     /// Waits for it no longer.
     pub fn forget<T: Copy>(&self, reactor: &mut Reactor<T>) {
         reactor.remove(&self.socket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runstead_wire::dbus::message::NO_REPLY_EXPECTED;
+    use std::io::Read as _;
+
+    /// Whether the writing end is held by nobody once an answer to a call with these flags was queued.
+    fn ends(call: &Message) -> bool {
+        let path =
+            std::env::temp_dir().join(format!("runstead-link-{}-{}", std::process::id(), call.wants_reply()));
+        let path = path.to_str().expect("text");
+        let _listener = std::os::unix::net::UnixListener::bind(path).expect("listen");
+        let mut reactor = Reactor::new().expect("a reactor");
+        let mut link = Link::connect(path, &mut reactor, ()).expect("connect");
+        std::fs::remove_file(path).expect("it is there");
+        let (mut read, write) = std::io::pipe().expect("a pipe");
+        let fd = link.put(write.into());
+        let answer = Message::method_return(call).build(|body| {
+            body.fd(fd);
+        });
+        link.answer(call, &answer.expect("an answer"));
+        let held = link.get(fd).is_some();
+        !held && read.read(&mut [0]).expect("the end") == 0
+    }
+
+    #[test]
+    fn what_does_not_go_out_is_closed() {
+        let call = || Message::method_call(None, "/a", "a.b", "C");
+        assert!(ends(&call().with_flags(NO_REPLY_EXPECTED)), "the caller wants no answer");
+        assert!(ends(&call()), "the other side has not agreed to descriptors");
     }
 }

@@ -73,6 +73,7 @@ impl Daemon {
             let lives = leader.is_some();
             self.coming = Some(Coming { leader, properties: Vec::new() });
             self.open_fifo(&id);
+            self.let_fifo_go(&id);
             if !lives {
                 self.pending.push_back(Event::Release(id));
             }

@@ -4,7 +4,7 @@ use super::calls::{Answer, Outcome, answer, done};
 use super::daemon::Daemon;
 use super::units::Looking;
 use runstead_api::error::Error;
-use runstead_api::login1::power::{KEXEC_REBOOT, NextBoot, Power, SOFT_REBOOT, SOFT_REBOOT_IF_NEXTROOT};
+use runstead_api::login1::power::{KEXEC_REBOOT, NextBoot, Power, SOFT_REBOOT};
 use runstead_api::login1::signals;
 use runstead_api::polkit::{Question, Verdict};
 use runstead_core::sessions::event::{CallId, Event};
@@ -43,6 +43,11 @@ pub(super) struct Probe {
 /// What waits for polkit without being urgent, by the serial of the question.
 pub(super) type Probes = BTreeMap<u32, Probe>;
 
+/// PID 1 cannot begin anew without the machine.
+fn no_soft_reboot() -> Error {
+    Error::new(NOT_SUPPORTED, "A soft reboot is not supported.")
+}
+
 fn refused((name, text): Refusal) -> Error {
     Error::new(name, text)
 }
@@ -56,6 +61,7 @@ impl Daemon {
         match power {
             Power::Can(_) | Power::CanSet(_) => Ok(Vec::new()),
             Power::Do(operation, flags, _) => of(self.resolve(*operation, *flags)?, *flags),
+            Power::Schedule(Operation::SoftReboot, ..) => Err(no_soft_reboot()),
             Power::Schedule(operation, ..) => of(*operation, 0),
             Power::Cancel => match &self.sessions.power.schedule {
                 Some(schedule) => Ok(unless_root(schedule.operation.rights().plain)),
@@ -140,9 +146,10 @@ impl Daemon {
 
     /// What an operation with flags, or the best way to sleep, is on this machine.
     pub(super) fn resolve(&self, operation: Option<Operation>, flags: u64) -> Result<Operation, Error> {
-        let soft = flags & SOFT_REBOOT != 0 || (flags & SOFT_REBOOT_IF_NEXTROOT != 0 && machine::next_root());
+        // With `SOFT_REBOOT_IF_NEXTROOT` the whole machine will do.
         match operation {
-            Some(Operation::Reboot) if soft => Ok(Operation::SoftReboot),
+            Some(Operation::Reboot) if flags & SOFT_REBOOT != 0 => Err(no_soft_reboot()),
+            Some(Operation::SoftReboot) => Err(no_soft_reboot()),
             Some(Operation::Reboot) if flags & KEXEC_REBOOT != 0 && machine::kexec_loaded() => {
                 Ok(Operation::Kexec)
             }
@@ -333,8 +340,8 @@ impl Daemon {
     pub(super) fn answer_kept(&mut self, call: CallId, answer: impl FnOnce(&Message) -> Message) {
         if let Some(call) = self.kept.remove(&call) {
             let answer = answer(&call);
-            if call.wants_reply() {
-                self.send(&answer);
+            if let Some(link) = &mut self.bus.link {
+                link.answer(&call, &answer);
             }
         }
     }

@@ -7,8 +7,8 @@ use runstead_core::engine::effect::KillSpec;
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 
-/// Signals are repeated this often, until no new process appears. What forks faster than we list is then killed by
-/// `cgroup.kill`: only then, since a kernel (6.14 on) that once killed a cgroup this way kills everything that is
+/// Signals are repeated this often, until no new process appears. What forks faster than we list, or is deeper than we look,
+/// is then killed by `cgroup.kill`: only then, since a kernel (6.14 on) that once killed a cgroup this way kills everything that is
 /// cloned into it later, too.
 const ROUNDS_MAX: usize = 64;
 
@@ -33,6 +33,10 @@ impl Cgroups {
         };
         let (signalled, complete) = self.signal_all(&path, spec, &mut done)?;
         reached += signalled;
+        // Somebody is where we do not look: not to be taken for nobody.
+        if reached == 0 && !complete && self.event(&path, "populated") == Some(1) {
+            reached = 1;
+        }
         let at_once = spec.cgroup_signal == libc::SIGKILL && spec.spare.is_empty() && spec.value.is_none();
         if !complete
             && at_once
@@ -45,11 +49,11 @@ impl Cgroups {
 
     /// `cgroup.kill`: no race with forks. `None` where it cannot be used.
     fn kill_at_once(&mut self, path: &str, done: &BTreeSet<i32>) -> Result<Option<u32>, OsError> {
-        let Ok(pids) = self.pids_recursive(path) else { return Ok(Some(0)) };
+        let Ok((pids, whole)) = self.pids_below(path) else { return Ok(Some(0)) };
         if pids.contains(&std::process::id().cast_signed()) {
             return Ok(None);
         }
-        if pids.is_empty() {
+        if pids.is_empty() && whole {
             return Ok(Some(0));
         }
         let written = self.write(path, "cgroup.kill", "1");
@@ -63,7 +67,7 @@ impl Cgroups {
         }
     }
 
-    /// Signal everybody once, until no new one appears; how many, and whether that was reached.
+    /// Signal everybody once, until no new one appears; how many, and whether those are all.
     fn signal_all(
         &self,
         path: &str,
@@ -72,8 +76,8 @@ impl Cgroups {
     ) -> Result<(u32, bool), OsError> {
         let mut reached = 0;
         for _ in 0..ROUNDS_MAX {
-            let pids = match self.pids_recursive(path) {
-                Ok(pids) => pids,
+            let (pids, whole) = match self.pids_below(path) {
+                Ok(found) => found,
                 Err(error) if error.errno == Errno::NOENT => return Ok((reached, true)),
                 Err(error) => return Err(error),
             };
@@ -86,7 +90,7 @@ impl Cgroups {
                 }
             }
             if !any {
-                return Ok((reached, true));
+                return Ok((reached, whole));
             }
         }
         Ok((reached, false))
@@ -152,5 +156,37 @@ mod tests {
         assert_eq!(two.wait().expect("wait").signal(), Some(libc::SIGKILL));
         assert_eq!(scratch.0.kill(&spec("/a.service", libc::SIGKILL)).expect("kill"), 0);
         assert_eq!(scratch.0.kill(&spec("/gone.service", libc::SIGTERM)).expect("kill"), 0);
+    }
+
+    #[test]
+    fn nobody_is_too_deep_to_be_killed() {
+        use std::os::unix::process::ExitStatusExt;
+        let long = "l".repeat(250);
+        for (name, depth) in [("d", 70), (long.as_str(), 18)] {
+            let mut scratch = Scratch::new("deep");
+            scratch.0.create("/a.service").expect("mkdir");
+            // The path as a whole may be too long for the kernel.
+            let mut below = vec![std::fs::File::open(scratch.0.absolute("/a.service")).expect("open")];
+            for _ in 0..depth {
+                let above = below.last().expect("one");
+                rustix::fs::mkdirat(above, name, 0o755.into()).expect("mkdir");
+                let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
+                below.push(rustix::fs::openat(above, name, flags, 0.into()).expect("open").into());
+            }
+            let mut deep = Command::new("sleep").arg("1000").spawn().expect("sleep");
+            let flags = rustix::fs::OFlags::WRONLY;
+            let last = below.last().expect("one");
+            let procs = rustix::fs::openat(last, "cgroup.procs", flags, 0.into()).expect("open");
+            rustix::io::write(procs, deep.id().to_string().as_bytes()).expect("moved");
+            assert_eq!(
+                scratch.0.kill(&spec("/a.service", libc::SIGTERM)).expect("kill"),
+                1,
+                "somebody is there"
+            );
+            assert!(scratch.0.kill(&spec("/a.service", libc::SIGKILL)).expect("kill") >= 1);
+            assert_eq!(deep.wait().expect("wait").signal(), Some(libc::SIGKILL));
+            drop(below);
+            assert_eq!(scratch.0.trim("/a.service"), Ok(true));
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! Controllers are enabled only where something needs them: a cgroup with five of them costs four times a bare one.
 mod attributes;
 mod controllers;
+mod deep;
 mod kill;
 mod watch;
 
@@ -273,23 +274,30 @@ impl Cgroups {
         Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
     }
 
-    /// Processes in this cgroup and below it.
+    /// Processes in this cgroup and below it, as deep as it is followed.
     pub fn pids_recursive(&self, path: &str) -> Result<Vec<i32>, OsError> {
+        self.pids_below(path).map(|(pids, _)| pids)
+    }
+
+    /// The same, and whether these are all: there is nothing so deep that it is not followed.
+    fn pids_below(&self, path: &str) -> Result<(Vec<i32>, bool), OsError> {
         let mut found = Vec::new();
         // Most that are asked about are empty: one file says so for all below. What cannot be read says nothing.
         if self.event(path, "populated") == Some(0) {
-            return Ok(found);
+            return Ok((found, true));
         }
-        for cgroup in self.subtree(path)? {
+        let (cgroups, mut whole) = self.walk(path)?;
+        for cgroup in cgroups {
             match self.pids(&cgroup) {
                 Ok(pids) => found.extend(pids),
                 Err(error) if matches!(error.errno, Errno::NOENT | Errno::NODEV) => {}
+                Err(error) if error.errno == Errno::NAMETOOLONG => whole = false,
                 Err(error) => return Err(error),
             }
         }
         found.sort_unstable();
         found.dedup();
-        Ok(found)
+        Ok((found, whole))
     }
 
     /// Names of the direct children.
@@ -306,13 +314,19 @@ impl Cgroups {
         Ok(names)
     }
 
-    /// A cgroup and all below it, parents first.
+    /// A cgroup and all below it, parents first, as deep as it is followed.
     pub fn subtree(&self, path: &str) -> Result<Vec<String>, OsError> {
-        let mut found = vec![path.to_owned()];
+        self.walk(path).map(|(cgroups, _)| cgroups)
+    }
+
+    /// The same, and whether that is all.
+    fn walk(&self, path: &str) -> Result<(Vec<String>, bool), OsError> {
+        let (mut found, mut whole) = (vec![path.to_owned()], true);
         let mut next = 0;
         while let Some(current) = found.get(next).cloned() {
             next += 1;
             if current.matches('/').count() > DEPTH_MAX {
+                whole = false;
                 continue;
             }
             match self.children(&current) {
@@ -321,10 +335,12 @@ impl Cgroups {
                     found.extend(names.into_iter().map(|name| format!("{base}/{name}")));
                 }
                 Err(error) if next > 1 && error.errno == Errno::NOENT => {}
+                // Whoever makes it need not name it whole.
+                Err(error) if next > 1 && error.errno == Errno::NAMETOOLONG => whole = false,
                 Err(error) => return Err(error),
             }
         }
-        Ok(found)
+        Ok((found, whole))
     }
 
     /// Remove a cgroup and the empty ones below it, deepest first. Whether it is gone: a process may still be there.
@@ -340,8 +356,12 @@ impl Cgroups {
             }
             Err(_) => {}
         }
-        let tree = match self.subtree(path) {
-            Ok(tree) => tree,
+        let tree = match self.walk(path) {
+            Ok((tree, true)) => tree,
+            Ok((tree, false)) => {
+                deep::empty(self.open_listable(path)?).attempt("empty cgroup", path)?;
+                tree
+            }
             Err(error) if error.errno == Errno::NOENT => return Ok(true),
             Err(error) => return Err(error),
         };
@@ -352,7 +372,7 @@ impl Cgroups {
                     self.forget(cgroup);
                     gone = true;
                 }
-                Err(Errno::BUSY | Errno::NOTEMPTY) => gone = false,
+                Err(Errno::BUSY | Errno::NOTEMPTY | Errno::NAMETOOLONG) => gone = false,
                 Err(errno) => return Err(OsError::new("remove cgroup", cgroup.as_str(), errno)),
             }
         }

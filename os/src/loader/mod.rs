@@ -14,6 +14,7 @@ use directory::{Change, Entry, SearchDir};
 use dropins::DropDirs;
 use runstead_core::engine::event::{Found, LoadedUnit, UnitFile};
 use runstead_core::names::UnitName;
+use rustix::io::Errno;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -129,8 +130,8 @@ impl Loader {
 
     fn load_one(&mut self, name: &UnitName, dirs: &[String]) -> LoadedUnit {
         if self.refused.contains(name) {
-            let path = format!("{name} (in quarantine: it crashed the manager)").into();
-            let found = Found::Error { path, errno: rustix::io::Errno::OWNERDEAD.raw_os_error() };
+            let text = "It is in quarantine, since the manager crashed over it twice; 'systemctl daemon-reexec' tries it again.";
+            let found = Found::Error(text.into());
             let none = Vec::new;
             return LoadedUnit {
                 name: name.clone(),
@@ -175,7 +176,7 @@ impl Loader {
                 }
             }
         }
-        (current, Found::Error { path: name.as_str().into(), errno: libc::ELOOP })
+        (current, unreadable(name.as_str(), Errno::LOOP))
     }
 
     fn lookup_with_template(&self, name: &UnitName) -> Lookup<'_> {
@@ -278,6 +279,10 @@ impl Loader {
     }
 }
 
+fn unreadable(path: &str, errno: Errno) -> Found {
+    Found::Error(format!("Failed to read {path}: {errno}").into())
+}
+
 fn fragment(primary: &UnitName, path: String, transient: bool) -> Found {
     match read_unit_file(&path) {
         Ok((bytes, _)) if bytes.is_empty() && !transient => Found::Masked(path.into()),
@@ -286,8 +291,8 @@ fn fragment(primary: &UnitName, path: String, transient: bool) -> Found {
             file: UnitFile { path: path.into(), bytes: bytes.into(), mtime },
             transient,
         },
-        Err(errno) if errno == rustix::io::Errno::NOENT => Found::NotFound,
-        Err(errno) => Found::Error { path: path.into(), errno: errno.raw_os_error() },
+        Err(errno) if errno == Errno::NOENT => Found::NotFound,
+        Err(errno) => unreadable(&path, errno),
     }
 }
 

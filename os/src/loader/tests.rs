@@ -118,7 +118,7 @@ fn aliases_templates_and_masks() {
     assert!(matches!(tree.load("empty.service").found, Found::Masked(_)));
     tree.link("etc/loop1.service", "loop2.service");
     tree.link("etc/loop2.service", "loop1.service");
-    assert!(matches!(tree.load("loop1.service").found, Found::Error { errno: libc::ELOOP, .. }));
+    assert!(matches!(tree.load("loop1.service").found, Found::Error(why) if why.contains("(os error 40)")));
 }
 
 #[test]

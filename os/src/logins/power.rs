@@ -35,11 +35,6 @@ pub fn kexec_loaded() -> bool {
     fs::read_to_string("/sys/kernel/kexec_loaded").is_ok_and(|text| text.trim() == "1")
 }
 
-/// Whether a root for after a soft reboot is there.
-pub fn next_root() -> bool {
-    ["usr/lib/os-release", "etc/os-release"].iter().any(|name| Path::new("/run/nextroot").join(name).exists())
-}
-
 /// Whether we are in a container, which has no firmware and no reboot parameter.
 pub fn in_container() -> bool {
     Path::new("/run/systemd/container").exists()

@@ -143,7 +143,11 @@ pub fn answer(pipe: impl AsFd, token: u32, errno: i32) -> Result<(), OsError> {
 pub fn expire(pipe: impl AsFd) -> Result<i32, OsError> {
     with_control(pipe, |control| {
         let raw = control.as_raw_fd();
-        crate::sys::process::offload(move || i32::from(sys::autofs_expire(raw).is_err()))
+        // It may last as long as an unmount: nothing that the manager closes meanwhile may stay open there.
+        crate::sys::process::offload(move || {
+            crate::sys::process::close_all_but(raw);
+            i32::from(sys::autofs_expire(raw).is_err())
+        })
     })
     .attempt("expire", "autofs")
 }

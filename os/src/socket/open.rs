@@ -1,13 +1,13 @@
 //! Opening the descriptors of a socket unit (systemd.socket(5)).
 use super::options;
 use crate::error::{Attempt, OsError};
-use crate::mount::make_directory;
+use crate::mount::make_directories;
 use crate::sys::socket as sys;
 use runstead_core::directives::ids;
 use runstead_core::engine::effect::{FdId, ListenPort, SocketSpec};
 use runstead_core::settings::Settings;
 use runstead_core::values::address::{self, Address, NETLINK_FAMILIES, VsockKind};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsRawFd as _, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -65,7 +65,7 @@ fn symlinks(spec: &SocketSpec) -> Result<(), OsError> {
     let Some(target) = spec.ports.iter().find_map(|(port, _)| file_of(port)) else { return Ok(()) };
     for link in spec.settings.list(ids::SYMLINKS) {
         if let Some((parent, _)) = link.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) {
-            make_directory(parent, mode_of(&spec.settings, ids::DIRECTORY_MODE))?;
+            make_directories(parent, mode_of(&spec.settings, ids::DIRECTORY_MODE))?;
         }
         if rustix::fs::readlink(&**link, Vec::new()).is_ok() {
             let _ = rustix::fs::unlink(&**link);
@@ -158,24 +158,35 @@ fn bind_file(fd: &OwnedFd, settings: &Settings, path: &str, raw: &[u8], owner: O
         }
         other => other.attempt("bind", path)?,
     }
-    give(path, mode, owner)
+    // From now on by a descriptor: who may change the directory, or owns the file, could put a link in its place.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).attempt("open", path)?;
+    let stat = rustix::fs::fstat(&file).attempt("stat", path)?;
+    // A second name would be a way to have the mode of another's socket changed.
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Socket || stat.st_nlink != 1 {
+        return Err(OsError::new("bind", path, Errno::EXIST));
+    }
+    give(&file, path, mode, owner)
 }
 
 fn make_parent(settings: &Settings, path: &str) -> Result<(), OsError> {
     match path.rsplit_once('/') {
         Some((parent, _)) if !parent.is_empty() => {
-            make_directory(parent, mode_of(settings, ids::DIRECTORY_MODE))
+            make_directories(parent, mode_of(settings, ids::DIRECTORY_MODE))
         }
         _ => Ok(()),
     }
 }
 
-fn give(path: &str, mode: Mode, owner: Owner) -> Result<(), OsError> {
+/// Mode and owner of a file that is open, be it with `O_PATH`.
+fn give(file: &OwnedFd, path: &str, mode: Mode, owner: Owner) -> Result<(), OsError> {
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::chmodat(CWD, own, mode, AtFlags::empty()).attempt("chmod", path)?;
     if owner.uid.is_some() || owner.gid.is_some() {
         let (uid, gid) = (owner.uid.map(Uid::from_raw), owner.gid.map(Gid::from_raw));
-        rustix::fs::chownat(CWD, path, uid, gid, AtFlags::SYMLINK_NOFOLLOW).attempt("chown", path)?;
+        rustix::fs::chownat(file, "", uid, gid, AtFlags::EMPTY_PATH).attempt("chown", path)?;
     }
-    rustix::fs::chmodat(CWD, path, mode, AtFlags::empty()).attempt("chmod", path)
+    Ok(())
 }
 
 fn open_fifo(
@@ -197,7 +208,7 @@ fn open_fifo(
     if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo {
         return Err(OsError::new("open FIFO", path, Errno::EXIST));
     }
-    give(path, mode, owner)?;
+    give(&fd, path, mode, owner)?;
     let size = usize::try_from(settings.uint(ids::PIPE_SIZE)).unwrap_or(0);
     if size > 0
         && let Err(errno) = rustix::pipe::fcntl_setpipe_size(&fd, size)

@@ -87,11 +87,6 @@ fn encode_file(asm: &mut Assembler, op: &Op) -> bool {
                 asm.call(libc::SYS_fchmodat, &[CWD, path, N(u64::from(*mode))]);
             }
         }
-        Op::SetXattr { path, name, value } => {
-            let (path, name) = (asm.string(path), asm.string(name));
-            let bytes = asm.aligned(value);
-            asm.call(libc::SYS_setxattr, &[path, name, bytes, N(value.len() as u64), N(0)]);
-        }
         Op::DeviceNode { path, host, mode, device } => device_node(asm, path, host, *mode, *device),
         _ => return false,
     }
@@ -179,20 +174,29 @@ fn encode_namespace(asm: &mut Assembler, op: &Op) -> bool {
             let data = asm.optional(data.as_deref());
             asm.call(libc::SYS_mount, &[source, target, fstype, N(*flags), data]);
         }
-        Op::MoveMount { from, to } => {
-            let (from, to) = (asm.string(from), asm.string(to));
-            asm.call(libc::SYS_mount, &[from, to, N(0), N(libc::MS_MOVE), N(0)]);
-        }
         Op::Unmount { target } => {
             let target = asm.string(target);
             asm.call(libc::SYS_umount2, &[target, N((libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW) as u64)]);
         }
         Op::PivotRoot { root } => {
-            let (root, dot, slash) = (asm.string(root), asm.string("."), asm.string("/"));
+            let (root, dot) = (asm.string(root), asm.string("."));
             asm.call(libc::SYS_chdir, &[root]);
             asm.call(libc::SYS_pivot_root, &[dot, dot]);
+        }
+        Op::DropRoot { old } => {
+            let (old, dot, slash) = (asm.register(*old), asm.string("."), asm.string("/"));
+            asm.call(libc::SYS_fchdir, &[R(old)]);
             asm.call(libc::SYS_umount2, &[dot, N(libc::MNT_DETACH as u64)]);
             asm.call(libc::SYS_chdir, &[slash]);
+        }
+        Op::OpenDirectory { into, path } => {
+            let (into, path) = (asm.register(*into), asm.string(path));
+            let flags = N((libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) as u64);
+            asm.call(libc::SYS_openat, &[CWD, path, flags, N(0)]).store = into + 1;
+        }
+        Op::EnterDirectory { directory } => {
+            let directory = asm.register(*directory);
+            asm.call(libc::SYS_fchdir, &[R(directory)]);
         }
         Op::Chroot { root } => {
             let (root, slash) = (asm.string(root), asm.string("/"));
@@ -218,7 +222,7 @@ fn encode_tree(asm: &mut Assembler, op: &Op) -> bool {
                 opened.fine = [libc::ENOENT as u16, libc::ENOTDIR as u16];
             }
         }
-        Op::CloneHiding { into, hidden, nodes, optional } => {
+        Op::CloneHiding { into, hidden, optional } => {
             let (into, hidden) = (asm.register(*into), asm.string(hidden));
             let flags = N((libc::O_PATH | libc::O_CLOEXEC) as u64);
             let opened = asm.call(libc::SYS_openat, &[CWD, hidden, flags, N(0)]);
@@ -227,16 +231,18 @@ fn encode_tree(asm: &mut Assembler, op: &Op) -> bool {
                 opened.fine = [libc::ENOENT as u16, libc::ENOTDIR as u16];
             }
             let [dir, reg, chr, fifo, sock] =
-                ["dir", "reg", "chr", "fifo", "sock"].map(|node| asm.string(&format!("{nodes}/{node}")));
+                ["dir", "reg", "chr", "fifo", "sock"].map(|node| asm.string(node));
             asm.add(special::CLONE_LIKE, &[R(TEMP), dir, reg, chr, fifo, sock]).store = into + 1;
             asm.close(TEMP);
         }
         Op::MountPoint { path, like } => {
+            let like = asm.register(*like);
+            asm.add(special::REQUIRE, &[R(like)]);
             for (at, _) in path.match_indices('/').skip(1) {
                 let parent = asm.string(&path[..at]);
                 asm.call(libc::SYS_mkdirat, &[CWD, parent, N(0o755)]).policy = Policy::Continue as u8;
             }
-            let (like, path) = (asm.register(*like), asm.string(path));
+            let path = asm.string(path);
             asm.add(special::MAKE_LIKE, &[R(like), path]);
         }
         Op::NewTmpfs { into, options, attributes } => {
@@ -252,20 +258,20 @@ fn encode_tree(asm: &mut Assembler, op: &Op) -> bool {
             asm.call(libc::SYS_move_mount, &[R(from), empty, CWD, target, flags]);
             asm.call(libc::SYS_close, &[R(from)]);
         }
-        Op::MountAttr { target, set, clear, propagation, recursive, only_if } => {
+        Op::MountAttr { target, set, clear, recursive, only_if } => {
             if let Some(reg) = only_if {
                 let reg = asm.register(*reg);
                 asm.add(special::REQUIRE, &[R(reg)]);
             }
             let target = asm.string(target);
-            let attr = mount_attr(asm, *set, *clear, *propagation);
+            let attr = mount_attr(asm, *set, *clear);
             let flags = if *recursive { N(AT_RECURSIVE) } else { N(0) };
             asm.call(libc::SYS_mount_setattr, &[CWD, target, flags, attr, N(32)]);
         }
-        Op::TreeAttr { tree, set, clear } => {
+        Op::TreeAttr { tree, set, clear, recursive } => {
             let (tree, empty) = (asm.register(*tree), asm.string(""));
-            let attr = mount_attr(asm, *set, *clear, 0);
-            let flags = N(AT_RECURSIVE | AT_EMPTY_PATH);
+            let attr = mount_attr(asm, *set, *clear);
+            let flags = N(AT_EMPTY_PATH | if *recursive { AT_RECURSIVE } else { 0 });
             asm.call(libc::SYS_mount_setattr, &[R(tree), empty, flags, attr, N(32)]);
         }
         _ => return false,
@@ -273,9 +279,9 @@ fn encode_tree(asm: &mut Assembler, op: &Op) -> bool {
     true
 }
 
-/// `struct mount_attr`: what to set, to clear, the propagation, no user namespace.
-fn mount_attr(asm: &mut Assembler, set: u64, clear: u64, propagation: u64) -> Arg {
-    let bytes: Vec<u8> = [set, clear, propagation, 0].iter().flat_map(|n| n.to_ne_bytes()).collect();
+/// `struct mount_attr`: what to set, to clear, the propagation as it is, no user namespace.
+fn mount_attr(asm: &mut Assembler, set: u64, clear: u64) -> Arg {
+    let bytes: Vec<u8> = [set, clear, 0, 0].iter().flat_map(|n| n.to_ne_bytes()).collect();
     asm.aligned(&bytes)
 }
 

@@ -3,9 +3,12 @@ use super::assemble::{Arg, Assembler, CWD, TEMP, signed};
 use super::encode::move_to;
 use super::fds::FdLayout;
 use crate::sys::program::{Policy, special};
-use runstead_core::plan::{Fd, Op};
+use runstead_core::plan::{Fd, HeldTty, Op};
 
 use Arg::{N, R};
+
+/// Seconds and nanoseconds between looks at a terminal that another session has.
+const TTY_PAUSE: [u64; 2] = [0, 200_000_000];
 
 /// Encode the step if it is one of these.
 pub(super) fn encode(asm: &mut Assembler, op: &Op, layout: &FdLayout) -> bool {
@@ -35,10 +38,12 @@ pub(super) fn encode(asm: &mut Assembler, op: &Op, layout: &FdLayout) -> bool {
         Op::WaitHangup { fd, timeout } => {
             asm.add(special::WAIT_HANGUP, &[signed(layout.get(*fd)), signed(*timeout)]);
         }
-        Op::ControllingTty { force } => {
-            let args = [N(0), N(libc::TIOCSCTTY), N(u64::from(*force))];
-            asm.call(libc::SYS_ioctl, &args).fine[0] = libc::EPERM as u16;
+        Op::ShareNamespace { storage, kind, path } => {
+            let [receive, send] = storage.map(|fd| signed(layout.get(fd)));
+            let path = asm.string(path);
+            asm.add(special::SHARE_NAMESPACE, &[receive, send, N(*kind), path]);
         }
+        Op::ControllingTty { path, held } => controlling_tty(asm, path, *held),
         Op::ResetTty { path, reset, vhangup, size } => reset_tty(asm, path, *reset, *vhangup, *size),
         Op::ChownTty { uid } => {
             asm.call(libc::SYS_fchown, &[N(0), N(u64::from(*uid)), signed(-1)]);
@@ -47,6 +52,30 @@ pub(super) fn encode(asm: &mut Assembler, op: &Op, layout: &FdLayout) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Take the terminal on descriptor 0; while it is another session's, look again and again (the kernel tells nobody).
+fn controlling_tty(asm: &mut Assembler, path: &str, held: HeldTty) {
+    let steal = u64::from(held == HeldTty::Steal);
+    let take = asm.code.len();
+    asm.call(libc::SYS_ioctl, &[N(0), N(libc::TIOCSCTTY), N(steal)]);
+    if held != HeldTty::Await {
+        return;
+    }
+    let done = asm.code.len();
+    asm.add(special::JUMP, &[N(0)]);
+    asm.code[take].fine[0] = libc::EPERM as u16;
+    asm.code[take].fine_to = asm.code.len() as u32;
+    let path = asm.string(path);
+    let pause = asm.aligned(&TTY_PAUSE.iter().flat_map(|n| n.to_ne_bytes()).collect::<Vec<u8>>());
+    let sleep = [N(libc::CLOCK_MONOTONIC as u64), N(0), pause, N(0)];
+    asm.call(libc::SYS_clock_nanosleep, &sleep).policy = Policy::Continue as u8;
+    // Who had it may have hung it up, with all that were open.
+    let flags = N((libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC) as u64);
+    asm.call(libc::SYS_openat, &[CWD, path, flags, N(0)]).store = TEMP + 1;
+    move_to(asm, TEMP, 0);
+    asm.add(special::JUMP, &[N(take as u64)]);
+    asm.code[done].args[0] = asm.code.len() as u64;
 }
 
 /// Connect, announce, keep; where that fails, open `/dev/null` in its stead.

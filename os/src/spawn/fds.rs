@@ -32,6 +32,7 @@ pub(super) fn plan_fds(plan: &Plan) -> BTreeSet<i32> {
     for step in &plan.steps {
         match &step.op {
             Op::PlaceFds { fds, .. } => used.extend(fds),
+            Op::ShareNamespace { storage, .. } => used.extend(storage),
             Op::DupStdio { from: Fd::Manager(fd), .. } | Op::WaitHangup { fd, .. } => {
                 used.insert(*fd);
             }

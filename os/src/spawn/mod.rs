@@ -230,6 +230,20 @@ pub fn is_admin() -> bool {
     sets.is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::SYS_ADMIN))
 }
 
+/// Whether this process may make mount namespaces (unshare(2)): with `CAP_SYS_ADMIN`, where no filter is in the way.
+pub fn can_make_mount_namespaces() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    is_admin() && (status.contains("\nSeccomp:\t0\n") || may_unshare_mounts())
+}
+
+/// Tried in a child, which ends with it.
+fn may_unshare_mounts() -> bool {
+    use rustix::process::{Pid, WaitOptions, waitpid};
+    let child = crate::sys::process::offload(|| i32::from(crate::sys::process::unshare_mounts().is_err()));
+    let ended = child.ok().and_then(Pid::from_raw).map(|pid| waitpid(Some(pid), WaitOptions::empty()));
+    matches!(ended, Some(Ok(Some((_, status)))) if status.exit_status() == Some(0))
+}
+
 /// The kernel or a seccomp filter does not know this call or these flags.
 fn is_refusal(errno: Errno) -> bool {
     matches!(errno, Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG)

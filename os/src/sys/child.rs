@@ -3,7 +3,7 @@
 //! Between clone and execve it has the manager's code, its own program and an empty stack, but neither heap nor thread-local
 //! memory ([`super::inherit`]); other threads of the manager (there are none but in tests) may have held any lock.
 use super::program::{Header, Instruction, Kind, Parts, Policy, REGISTERS, WEAKENED, special};
-use super::raw::{errno_of, syscall};
+use super::raw::{call, errno_of, syscall};
 use std::sync::atomic::Ordering;
 
 /// What the interpreter works on.
@@ -37,12 +37,6 @@ fn exit(status: i32) -> ! {
         // A filter refuses both (`SystemCallFilter=`): the processor does not ask it.
         super::raw::trap();
     }
-}
-
-/// A system call whose arguments the interpreter has made itself.
-fn call(nr: libc::c_long, args: [usize; 6]) -> isize {
-    // SAFETY: callers pass pointers to their own locals or into the program's data.
-    unsafe { syscall(nr as usize, args) }
 }
 
 impl Machine<'_> {
@@ -152,6 +146,8 @@ impl Machine<'_> {
             special::MAKE_LIKE => make_like(a[0], a[1]),
             // SAFETY: the encoder ends its strings with a zero byte.
             special::MAKE_DIRECTORY => unsafe { super::make_directory::make_directory(a[0], a[1]) },
+            // SAFETY: the encoder ends its strings with a zero byte.
+            special::SHARE_NAMESPACE => unsafe { super::share_namespace::share_namespace(a) },
             _ => -(libc::ENOSYS as isize),
         }
     }

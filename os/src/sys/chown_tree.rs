@@ -1,14 +1,9 @@
 //! Changing the owner of a directory tree in a spawned child: no allocation, no recursion without a bound.
-use super::raw::{errno_of, syscall};
+use super::raw::{call, errno_of};
 
 /// How deep it goes; directories of services are not deeper.
 const DEPTH: usize = 32;
 const AT_SYMLINK_NOFOLLOW: usize = libc::AT_SYMLINK_NOFOLLOW as usize;
-
-fn call(nr: libc::c_long, args: [usize; 6]) -> isize {
-    // SAFETY: callers pass pointers to their own locals or into a buffer of theirs.
-    unsafe { syscall(nr as usize, args) }
-}
 
 /// Change owner and group of everything below the directory; links are changed, not followed, and other file
 /// systems are entered (they are the service's as well).

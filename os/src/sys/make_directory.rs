@@ -1,6 +1,6 @@
 //! Making a directory in a spawned child on a way that others may be changing: no allocation, every component by the descriptor of the one
 //! before.
-use super::raw::{errno_of, syscall};
+use super::raw::{call, errno_of};
 
 /// The longest name, and the zero byte behind it.
 const NAME: usize = 256;
@@ -8,11 +8,6 @@ const CWD: usize = libc::AT_FDCWD as usize;
 const PLACE: usize = (libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) as usize;
 const LIST: usize = (libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC) as usize;
 const NOFOLLOW: usize = libc::O_NOFOLLOW as usize;
-
-fn call(nr: libc::c_long, args: [usize; 6]) -> isize {
-    // SAFETY: callers pass pointers to their own locals.
-    unsafe { syscall(nr as usize, args) }
-}
 
 /// Make the directory at an absolute path with this mode, and those above it with 0755; one that is there is as good. Its descriptor, for
 /// reading, or a negative errno.

@@ -19,6 +19,7 @@ pub mod process;
 pub mod program;
 mod raw;
 pub mod refuse;
+mod share_namespace;
 pub mod shared_map;
 pub mod signal;
 pub mod socket;

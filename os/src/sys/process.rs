@@ -144,6 +144,13 @@ pub fn has_capability(capability: u32) -> bool {
     bits & 1u64.checked_shl(capability).unwrap_or(0) != 0
 }
 
+/// Have no controlling terminal any more; whoever has none does not mind.
+pub fn leave_terminal(terminal: impl AsFd) -> Result<(), Errno> {
+    use std::os::fd::AsRawFd as _;
+    // SAFETY: the request has no argument, and the descriptor is open.
+    check(unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::TIOCNOTTY, 0) }).map(drop)
+}
+
 /// Run something that may block in a forked child, which ends with the status returned. The child has only this
 /// thread; it must not wait for locks of others, so callers are single-threaded or the work makes system calls only.
 pub fn offload(work: impl FnOnce() -> i32) -> Result<i32, Errno> {

@@ -87,6 +87,8 @@ pub mod special {
     pub const MAKE_LIKE: u32 = FIRST + 20;
     /// (D path, mode): make a directory and those above it, following no links of others; its descriptor.
     pub const MAKE_DIRECTORY: u32 = FIRST + 21;
+    /// (fd to receive, fd to send, kind, D path): enter the namespace that is kept there, or make it and keep it there.
+    pub const SHARE_NAMESPACE: u32 = FIRST + 22;
 }
 
 /// One step of the interpreter.

@@ -47,6 +47,13 @@ pub unsafe fn syscall(nr: usize, args: [usize; 6]) -> isize {
     result
 }
 
+/// One system call of the code that runs between clone and execve, all of which has its pointers from one of these places: its own
+/// locals, the program's data, and texts that its callers vouch for.
+pub fn call(nr: libc::c_long, args: [usize; 6]) -> isize {
+    // SAFETY: as said; the callers are in this directory.
+    unsafe { syscall(nr as usize, args) }
+}
+
 /// Dies of a signal that nothing handles, without a system call.
 pub fn trap() {
     // SAFETY: an instruction that is none, or a breakpoint; it touches nothing.

@@ -80,14 +80,24 @@ impl Users {
                 Err(Errno::EXIST) => continue,
                 Err(errno) => return Err(OsError::new("create", path, errno).into()),
             };
-            let line = format!("{name}\n");
-            rustix::io::write(&file, line.as_bytes()).map_err(|errno| OsError::new("write", path, errno))?;
-            run.link(&format!("{DIRECTORY}/direct:{uid}"), name)?;
-            run.link(&format!("{DIRECTORY}/direct:{name}"), &uid.to_string())?;
-            return Ok(uid);
+            let taken = write_entries(run, &file, name, uid);
+            if taken.is_err() {
+                // Nobody would give it back.
+                let _ = run.remove(&format!("{DIRECTORY}/direct:{uid}"));
+                let _ = run.remove(&path);
+            }
+            return taken.map(|()| uid).map_err(LookupError::from);
         }
         Err(LookupError::Exhausted)
     }
+}
+
+/// The name in the id's file, and the links for look-ups.
+fn write_entries(run: &RunDir, file: impl AsFd, name: &str, uid: u32) -> Result<(), OsError> {
+    rustix::io::write(file, format!("{name}\n").as_bytes())
+        .map_err(|errno| OsError::new("write", format!("{DIRECTORY}/{uid}"), errno))?;
+    run.link(&format!("{DIRECTORY}/direct:{uid}"), name)?;
+    run.link(&format!("{DIRECTORY}/direct:{name}"), &uid.to_string())
 }
 
 /// Give a name's id back; that it has none is fine.

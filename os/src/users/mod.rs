@@ -292,6 +292,10 @@ mod tests {
         release_dynamic("dy", run).unwrap();
         release_dynamic("dy", run).unwrap();
         assert_eq!(fs::read_dir(&base).unwrap().count(), 3);
+        // What could not be taken whole is free.
+        fs::create_dir(format!("{base}/direct:bad")).unwrap();
+        assert!(users.dynamic("bad", run).is_err());
+        assert_eq!(fs::read_dir(&base).unwrap().count(), 4);
         fs::remove_dir_all(&users.etc).unwrap();
     }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::{ClientAuth, Progress, ServerAuth};
 use super::error::{Error, Result};
-use super::message::{FIXED_HEADER, MAX_FDS, Message};
+use super::message::{FIXED_HEADER, MAX_FDS, MAX_MESSAGE, Message};
 
 /// Buffers that grew beyond this are given back once empty.
 const KEEP_CAPACITY: usize = 64 << 10;
@@ -21,8 +21,11 @@ const KEEP_CAPACITY: usize = 64 << 10;
 /// What a peer may make us hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Longest message in either direction, in bytes (at most 128 MiB).
+    /// Longest message that is taken in, in bytes (at most 128 MiB).
     pub message: usize,
+    /// Longest message that is sent: a bus hangs up on who sends a longer one than it allows.
+    #[serde(default = "system_bus_message")]
+    pub sent_message: usize,
     /// Most bytes waiting to be written.
     pub outgoing_bytes: usize,
     /// Most messages waiting to be written.
@@ -31,14 +34,29 @@ pub struct Limits {
     pub incoming_fds: usize,
 }
 
+/// What dbus-daemon allows on the system bus unless it is told otherwise.
+fn system_bus_message() -> usize {
+    32 << 20
+}
+
 impl Default for Limits {
+    /// For a client of a bus: whatever that lets through is taken in.
     fn default() -> Self {
         Limits {
-            message: 16 << 20,
+            message: MAX_MESSAGE,
+            sent_message: system_bus_message(),
             outgoing_bytes: 64 << 20,
             outgoing_messages: 64 << 10,
             incoming_fds: 2 * MAX_FDS,
         }
+    }
+}
+
+impl Limits {
+    /// For peers who are trusted, without a bus in between: all that the protocol allows.
+    pub fn trusted() -> Limits {
+        let outgoing_bytes = MAX_MESSAGE + Limits::default().outgoing_bytes;
+        Limits { sent_message: MAX_MESSAGE, outgoing_bytes, ..Limits::default() }
     }
 }
 
@@ -324,7 +342,7 @@ impl Connection {
         let before = self.output.len();
         let serial = self.last_serial.checked_add(1).unwrap_or(1);
         let sender = self.sender.as_deref();
-        message.encode(serial, sender, self.limits.message, &mut self.output)?;
+        message.encode(serial, sender, self.limits.sent_message, &mut self.output)?;
         if self.output.len() - self.written > self.limits.outgoing_bytes {
             self.output.truncate(before);
             return Err(Error::QueueFull { queue: "bytes", limit: self.limits.outgoing_bytes });
@@ -389,6 +407,12 @@ impl Connection {
     /// after a fault. The caller closes its copies.
     pub fn take_unwanted_fds(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.unwanted_fds)
+    }
+
+    /// The end: all descriptors that the connection still has, received or yet to be sent. The caller closes them.
+    pub fn into_fds(self) -> Vec<u64> {
+        let unsent = self.attached.into_iter().flat_map(|attached| attached.fds);
+        self.unwanted_fds.into_iter().chain(self.input_fds).chain(unsent).collect()
     }
 
     /// Ends the connection from our side: input is dropped, output can still be written.
@@ -575,8 +599,31 @@ mod tests {
     }
 
     #[test]
+    fn the_end_gives_all_descriptors_back() {
+        let (mut a, mut b) = (client(), server());
+        pump(&mut a, &mut b, 1000);
+        pump(&mut b, &mut a, 1000);
+        let call = Message::method_call(None, "/a", "", "Do").build(|w| {
+            w.fd(7);
+        });
+        a.send(&call.unwrap()).unwrap();
+        let outgoing = a.outgoing();
+        b.feed(&outgoing.bytes[..20], outgoing.fds.iter().copied()).unwrap();
+        assert_eq!(b.into_fds(), [7], "of a message that did not come whole");
+        assert_eq!(a.clone().into_fds(), [7], "of one that did not go out");
+        a.advance_written(1000);
+        assert_eq!(a.into_fds(), [7], "of one that went");
+    }
+
+    #[test]
     fn queues_are_bounded() {
-        let limits = Limits { outgoing_messages: 3, outgoing_bytes: 1000, message: 400, incoming_fds: 2 };
+        let limits = Limits {
+            outgoing_messages: 3,
+            outgoing_bytes: 1000,
+            message: 100,
+            sent_message: 400,
+            incoming_fds: 2,
+        };
         let mut b = Connection::server(ServerAuth::new(GUID, Some(0), false, true), limits);
         b.feed(b"\0AUTH EXTERNAL 30\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n", []).unwrap();
         (0..3).for_each(|n| {

@@ -62,8 +62,8 @@ pub fn descriptors(
     };
     reply(call, |w| {
         w.array("(suuutuusu)", |w| {
-            for stored in &service.fd_store {
-                let fact = facts.stored_fd(stored.fd).unwrap_or_default();
+            for (&fd, stored) in &service.fd_store {
+                let fact = facts.stored_fd(fd).unwrap_or_default();
                 w.open_struct().str(&stored.name).u32(fact.mode).u32(fact.device.0).u32(fact.device.1);
                 w.u64(fact.inode)
                     .u32(fact.special.0)

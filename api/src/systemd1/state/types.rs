@@ -9,8 +9,7 @@ use runstead_core::graph::Dependency;
 use runstead_core::names::UnitType;
 use runstead_core::settings::DirectiveId;
 use runstead_core::units::mount::Mounted;
-use runstead_core::units::service::config::{NotifyAccess, notify_access as access};
-use runstead_core::units::service::{Service, next_delay, watchdog_limit};
+use runstead_core::units::service::{Service, next_delay, notify_access, watchdog_limit};
 use runstead_core::units::socket::Socket;
 use runstead_core::units::timer::{Timer, TimerState};
 use runstead_core::units::{LoadState, UnitKind};
@@ -65,7 +64,7 @@ pub fn write(c: &Context<'_>, which: P, w: &mut Writer) {
         P::ExecMainHandoffTimestamp => realtime(w, at(c, |s| s.main_status.handoff())),
         P::ExecMainHandoffTimestampMonotonic => monotonic(w, at(c, |s| s.main_status.handoff())),
         P::NotifyAccess => {
-            w.str(notify_access(c));
+            w.str(notify_access(c.engine, c.unit.id).as_str());
         }
         other => without_main(c, other, w),
     }
@@ -144,15 +143,6 @@ fn extra_descriptors(context: &Context<'_>, writer: &mut Writer) {
     let given =
         context.unit.given_fds.iter().filter_map(|(role, _)| role.strip_prefix("ExtraFileDescriptors:"));
     writer.strings(given);
-}
-
-fn notify_access(context: &Context<'_>) -> &'static str {
-    match access(&context.unit.settings) {
-        NotifyAccess::None => "none",
-        NotifyAccess::Main => "main",
-        NotifyAccess::Exec => "exec",
-        NotifyAccess::All => "all",
-    }
 }
 
 fn count(context: &Context<'_>, writer: &mut Writer, of: fn(&Socket) -> u32) {

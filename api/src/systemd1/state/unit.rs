@@ -38,7 +38,11 @@ pub fn write(c: &Context<'_>, which: P, w: &mut Writer) {
             w.str(c.unit.active_state().as_str());
         }
         P::FreezerState => {
-            w.str(if c.unit.frozen { "frozen" } else { "running" });
+            w.str(match c.unit.frozen {
+                true => "frozen",
+                false if c.engine.is_frozen_by_parent(c.unit.id) => "frozen-by-parent",
+                false => "running",
+            });
         }
         P::SubState => {
             w.str(c.unit.sub_state());
@@ -65,7 +69,7 @@ pub fn write(c: &Context<'_>, which: P, w: &mut Writer) {
             w.strings(abilities::can_clean(c.unit));
         }
         P::CanFreeze => {
-            w.bool(abilities::can_freeze(c));
+            w.bool(c.engine.can_freeze(c.unit.id));
         }
         P::CanLiveMount => {
             w.bool(false);

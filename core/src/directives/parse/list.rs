@@ -338,7 +338,8 @@ fn images(context: &mut Context<'_, '_>, text: &str, columns: u8) -> Result<Outc
     })
 }
 
-fn credential_name(text: &str) -> bool {
+/// Whether a credential may be called so (systemd.exec(5)).
+pub fn credential_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 255
         && !text.contains('/')

@@ -6,7 +6,7 @@
 pub mod base64;
 pub mod cgroup;
 pub mod exec;
-mod list;
+pub mod list;
 mod number;
 mod unit;
 

@@ -151,7 +151,7 @@ pub fn stop_failure_mode(s: &Settings) -> TimeoutMode {
 }
 
 /// Whose notifications are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum NotifyAccess {
     None,
@@ -160,14 +160,30 @@ pub enum NotifyAccess {
     All,
 }
 
+impl NotifyAccess {
+    /// By the word of `NotifyAccess=` and `NOTIFYACCESS=`.
+    pub fn parse(word: &str) -> Option<NotifyAccess> {
+        let all = [NotifyAccess::None, NotifyAccess::Main, NotifyAccess::Exec, NotifyAccess::All];
+        all.into_iter().find(|access| access.as_str() == word)
+    }
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NotifyAccess::None => "none",
+            NotifyAccess::Main => "main",
+            NotifyAccess::Exec => "exec",
+            NotifyAccess::All => "all",
+        }
+    }
+}
+
 /// `NotifyAccess=`; a service that must notify lets its main process do it.
 pub fn notify_access(s: &Settings) -> NotifyAccess {
-    match s.word(ids::NOTIFY_ACCESS) {
-        "main" => NotifyAccess::Main,
-        "exec" => NotifyAccess::Exec,
-        "all" => NotifyAccess::All,
-        _ if kind(s).notifies() || watchdog(s) != 0 || fd_store_max(s) > 0 => NotifyAccess::Main,
-        _ => NotifyAccess::None,
+    let implied = kind(s).notifies() || watchdog(s) != 0 || fd_store_max(s) > 0;
+    match NotifyAccess::parse(s.word(ids::NOTIFY_ACCESS)) {
+        None | Some(NotifyAccess::None) if implied => NotifyAccess::Main,
+        configured => configured.unwrap_or(NotifyAccess::None),
     }
 }
 

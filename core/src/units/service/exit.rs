@@ -2,8 +2,8 @@
 use super::super::exec::{self, say, say_with};
 use super::state::{Role, ServiceResult, State};
 use super::{
-    ServiceType, commands, config, drop_main, main_pid, note_result, reload, service, service_mut, settings,
-    start, stop,
+    ServiceType, commands, config, drop_main, main_pid, note_result, notify, reload, service, service_mut,
+    settings, start, stop,
 };
 use crate::engine::Engine;
 use crate::engine::effect::{Effect, UnitId};
@@ -102,7 +102,7 @@ fn main_ended_early(e: &mut Engine, id: UnitId, kind: ServiceType, result: Servi
             if result != ServiceResult::Success {
                 stop::enter_signal(e, id, State::StopSigterm, result);
             } else if !config::remain_after_exit(&cfg)
-                || config::notify_access(&cfg) == config::NotifyAccess::Main
+                || notify::notify_access(e, id) == config::NotifyAccess::Main
             {
                 // Nobody is left who might say READY=1.
                 stop::enter_signal(e, id, State::StopSigterm, ServiceResult::Protocol);

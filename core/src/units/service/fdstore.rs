@@ -9,16 +9,11 @@ use crate::engine::event::Notify;
 use crate::graph::Dependency;
 use std::rc::Rc;
 
-/// `NFileDescriptorStore` changes without a signal, as on the reference.
-fn store_mut(e: &mut Engine, id: UnitId) -> &mut Vec<StoredFd> {
-    &mut e.machine_unannounced::<Service>(id).fd_store
-}
-
 /// `FDSTORE=1` and `FDSTOREREMOVE=1`.
 pub(super) fn told(e: &mut Engine, id: UnitId, n: &Notify) {
     if n.fd_store_remove {
         match &n.fd_name {
-            Some(name) => remove(e, id, |stored| stored.name == *name),
+            Some(name) => remove_where(e, id, |stored| stored.name == *name),
             None => say(e, id, 4, "FDSTOREREMOVE= is set but FDNAME= is not, ignoring."),
         }
         for &fd in &n.fds {
@@ -42,8 +37,8 @@ fn add(e: &mut Engine, id: UnitId, fd: FdId, name: Rc<str>, poll: bool) {
         }
         return e.close_fd(fd);
     }
-    e.own_fd(fd, id);
-    store_mut(e, id).push(StoredFd { fd, name, poll });
+    // `NFileDescriptorStore` changes without a signal, as on the reference.
+    e.store_fd(id, fd, StoredFd { name, poll });
     if poll {
         e.emit(Effect::PollFd { fd, on: true, accept: false });
     }
@@ -51,25 +46,30 @@ fn add(e: &mut Engine, id: UnitId, fd: FdId, name: Rc<str>, poll: bool) {
 
 /// After a re-execution nobody polls yet.
 pub(super) fn poll_again(e: &mut Engine, id: UnitId) {
-    let polled: Vec<FdId> = service(e, id).fd_store.iter().filter(|s| s.poll).map(|s| s.fd).collect();
+    let polled = service(e, id).fd_store.iter().filter(|(_, stored)| stored.poll);
+    let polled: Vec<FdId> = polled.map(|(&fd, _)| fd).collect();
     for fd in polled {
         e.emit(Effect::PollFd { fd, on: true, accept: false });
     }
 }
 
-fn remove(e: &mut Engine, id: UnitId, which: impl Fn(&StoredFd) -> bool) {
-    let stored = std::mem::take(store_mut(e, id));
-    let (gone, kept) = stored.into_iter().partition::<Vec<_>, _>(|stored| which(stored));
-    *store_mut(e, id) = kept;
-    for stored in gone {
-        e.close_fd(stored.fd);
+fn remove_where(e: &mut Engine, id: UnitId, which: impl Fn(&StoredFd) -> bool) {
+    let gone = service(e, id).fd_store.iter().filter(|(_, stored)| which(stored));
+    for fd in gone.map(|(&fd, _)| fd).collect::<Vec<_>>() {
+        remove(e, id, fd);
+    }
+}
+
+fn remove(e: &mut Engine, id: UnitId, fd: FdId) {
+    if e.machine_quiet::<Service>(id).fd_store.remove(&fd).is_some() {
+        e.close_fd(fd);
     }
 }
 
 /// The other side of a stored descriptor hung up, so it is of no use any more. Data is for the service.
 pub(super) fn fd_ready(e: &mut Engine, id: UnitId, fd: FdId, hangup: bool) {
     if hangup {
-        remove(e, id, |stored| stored.fd == fd);
+        remove(e, id, fd);
         unpin(e, id);
     }
 }
@@ -84,7 +84,7 @@ fn unpin(e: &mut Engine, id: UnitId) {
 
 /// Close what the store holds (`CleanUnit` with `fdstore`, or the unit leaves memory).
 pub fn clear(e: &mut Engine, id: UnitId) {
-    remove(e, id, |_| true);
+    remove_where(e, id, |_| true);
     unpin(e, id);
 }
 
@@ -127,5 +127,5 @@ pub fn to_pass(e: &Engine, id: UnitId) -> Vec<(FdId, Rc<str>)> {
 }
 
 fn stored(e: &Engine, id: UnitId) -> impl Iterator<Item = (FdId, Rc<str>)> + '_ {
-    service(e, id).fd_store.iter().map(|stored| (stored.fd, stored.name.clone()))
+    service(e, id).fd_store.iter().map(|(&fd, stored)| (fd, stored.name.clone()))
 }

@@ -61,6 +61,7 @@ pub use config::ServiceType;
 pub use fdstore::{
     clear as clear_fd_store, close_connection as drop_connection, to_pass as descriptors_to_pass,
 };
+pub use notify::notify_access;
 pub use restart::next_delay;
 pub use start::take_connection;
 pub use state::{
@@ -179,6 +180,11 @@ fn settings(e: &Engine, id: UnitId) -> Settings {
     e.unit(id).settings.clone()
 }
 
+/// To change what is not shown, or of whose change no signal tells.
+fn service_unannounced(e: &mut Engine, id: UnitId) -> &mut Service {
+    e.machine_unannounced::<Service>(id)
+}
+
 /// Enter a state: what does not belong to it ends, and everybody who waits is told.
 fn set_state(e: &mut Engine, id: UnitId, new: State) {
     let old_active = service(e, id).active_state();
@@ -264,12 +270,12 @@ fn arm_state_timer(e: &mut Engine, id: UnitId, after: Usec) {
     }
     let at = e.now().monotonic.saturating_add(after);
     e.arm(id, TimerKind::State, Clock::Monotonic, at);
-    service_mut(e, id).deadline = Some(at);
+    service_unannounced(e, id).deadline = Some(at);
 }
 
 fn disarm_state_timer(e: &mut Engine, id: UnitId) {
     e.disarm(id, TimerKind::State);
-    service_mut(e, id).deadline = None;
+    service_unannounced(e, id).deadline = None;
 }
 
 /// The commands of a role.

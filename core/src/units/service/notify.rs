@@ -1,8 +1,11 @@
 //! sd_notify(3) and bus names.
 use super::super::exec::say;
 use super::config::{self, NotifyAccess};
-use super::state::{NotifyState, State};
-use super::{ServiceType, fdstore, main_pid, reload, service, service_mut, settings, start, stop, timeout};
+use super::state::{NotifyState, Service, State};
+use super::{
+    ServiceType, fdstore, main_pid, reload, service, service_mut, service_unannounced, settings, start, stop,
+    timeout,
+};
 use crate::engine::Engine;
 use crate::engine::effect::UnitId;
 use crate::engine::event::{Notify, Pid};
@@ -14,6 +17,9 @@ pub(super) fn notify(e: &mut Engine, id: UnitId, n: &Notify) {
             e.close_fd(fd);
         }
         return;
+    }
+    if n.notify_access.is_some() {
+        keep(e, id, |s| &mut s.notify_access_override, n.notify_access);
     }
     main_pid_told(e, id, n);
     state_told(e, id, n);
@@ -27,7 +33,7 @@ pub(super) fn notify(e: &mut Engine, id: UnitId, n: &Notify) {
         timeout::reset_watchdog(e, id);
     }
     if let Some(limit) = n.watchdog_usec {
-        service_mut(e, id).watchdog_override = Some(limit);
+        service_unannounced(e, id).watchdog_override = Some(limit);
         timeout::reset_watchdog(e, id);
     }
     if n.restart_reset {
@@ -41,14 +47,18 @@ pub(super) fn notify(e: &mut Engine, id: UnitId, n: &Notify) {
     }
 }
 
-/// `NotifyAccess=`.
+/// Whose notifications are taken now: `NotifyAccess=`, or what the service itself said instead.
+pub fn notify_access(e: &Engine, id: UnitId) -> NotifyAccess {
+    let told = service(e, id).notify_access_override;
+    told.unwrap_or_else(|| config::notify_access(&e.unit(id).settings))
+}
+
 fn authorized(e: &mut Engine, id: UnitId, n: &Notify) -> bool {
     let s = service(e, id);
     let is_main = s.main.is_some_and(|main| main.pid == n.pid);
     let is_control = s.control == Some(n.pid);
     let main = s.main.map_or_else(|| "which is currently not known".to_owned(), |m| m.pid.to_string());
-    let access = config::notify_access(&settings(e, id));
-    let (ok, only) = match access {
+    let (ok, only) = match notify_access(e, id) {
         NotifyAccess::None => (false, "reception is disabled".to_owned()),
         NotifyAccess::Main => (is_main, format!("reception only permitted for main PID {main}")),
         NotifyAccess::Exec => {
@@ -119,19 +129,26 @@ fn is_fresh(e: &Engine, id: UnitId, n: &Notify) -> bool {
     n.monotonic_usec.is_some_and(|at| at >= service(e, id).reload_begin)
 }
 
+/// Keep a value; a signal goes out when it is another than before.
+fn keep<T: PartialEq>(e: &mut Engine, id: UnitId, field: impl Fn(&mut Service) -> &mut T, value: T) {
+    if *field(e.machine_quiet::<Service>(id)) != value {
+        *field(service_mut(e, id)) = value;
+    }
+}
+
+/// `STATUS=`, `ERRNO=`, `BUSERROR=`, `VARLINKERROR=`.
 fn texts_told(e: &mut Engine, id: UnitId, n: &Notify) {
-    let s = service_mut(e, id);
     if let Some(text) = &n.status {
-        s.status_text = (!text.is_empty()).then(|| text.clone());
+        keep(e, id, |s| &mut s.status_text, (!text.is_empty()).then(|| text.clone()));
     }
     if let Some(errno) = n.errno.filter(|errno| *errno >= 0) {
-        s.status_errno = errno;
+        keep(e, id, |s| &mut s.status_errno, errno);
     }
     if let Some(text) = &n.bus_error {
-        s.status_bus_error = Some(text.clone());
+        keep(e, id, |s| &mut s.status_bus_error, Some(text.clone()));
     }
     if let Some(text) = &n.varlink_error {
-        s.status_varlink_error = Some(text.clone());
+        keep(e, id, |s| &mut s.status_varlink_error, Some(text.clone()));
     }
 }
 

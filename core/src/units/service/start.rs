@@ -62,6 +62,7 @@ fn begin_run(e: &mut Engine, id: UnitId) {
     s.status_bus_error = None;
     s.status_varlink_error = None;
     s.watchdog_override = None;
+    s.notify_access_override = None;
     s.main_status = ExecStatus::default();
     s.commands.clear();
     s.oom_killed = false;

@@ -1,11 +1,12 @@
 //! The states and results of services, and what a service remembers while it runs.
 use super::super::ActiveState;
-use super::config::ServiceType;
+use super::config::{NotifyAccess, ServiceType};
 use crate::engine::clock::{Stamp, Usec};
 use crate::engine::effect::{ChainId, FdId, UnitId};
 use crate::engine::event::{Exit, Pid};
 use crate::engine::record::is_default;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// `SubState` of services (`systemctl --state=help`).
@@ -298,15 +299,25 @@ pub enum Purpose {
     GuessStartPost,
 }
 
-/// A descriptor in the store (`FDSTORE=1`).
+/// What is known of a descriptor in the store (`FDSTORE=1`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredFd {
-    /// The descriptor.
-    pub fd: FdId,
     /// Its `FDNAME=`.
     pub name: Rc<str>,
     /// It goes when the other side hangs up.
     pub poll: bool,
+}
+
+/// A store as a list in the service's record.
+fn listed_store<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<FdId, StoredFd>, D::Error> {
+    #[derive(Deserialize)]
+    struct Listed {
+        fd: FdId,
+        #[serde(flatten)]
+        stored: StoredFd,
+    }
+    let list = Vec::<Listed>::deserialize(deserializer)?;
+    Ok(list.into_iter().map(|listed| (listed.fd, listed.stored)).collect())
 }
 
 /// The connection of a service that a socket with `Accept=yes` made.
@@ -404,6 +415,9 @@ pub struct Service {
     /// `WATCHDOG_USEC=` in place of `WatchdogSec=`.
     #[serde(skip_serializing_if = "is_default")]
     pub watchdog_override: Option<Usec>,
+    /// `NOTIFYACCESS=` in place of `NotifyAccess=`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub notify_access_override: Option<NotifyAccess>,
     /// Reloading began (monotonic): an older `MONOTONIC_USEC=` belongs to an earlier reload.
     #[serde(skip_serializing_if = "is_default")]
     pub reload_begin: Usec,
@@ -413,9 +427,9 @@ pub struct Service {
     /// The random part of `RuntimeRandomizedExtraSec=` for this run.
     #[serde(skip_serializing_if = "is_default")]
     pub runtime_extra: Usec,
-    /// Descriptor store.
-    #[serde(skip_serializing_if = "is_default")]
-    pub fd_store: Vec<StoredFd>,
+    /// Descriptor store, in the order of arrival. Each has a record of its own (`engine::stored`); images before that had a list here.
+    #[serde(skip_serializing, deserialize_with = "listed_store")]
+    pub fd_store: BTreeMap<FdId, StoredFd>,
     /// The connection it serves.
     #[serde(skip_serializing_if = "is_default")]
     pub connection: Option<Connection>,

@@ -206,7 +206,9 @@ pub(super) fn enter_dead(e: &mut Engine, id: UnitId, result: ServiceResult, allo
         restart::wait(e, id, failed);
     } else {
         let end = if failed { State::Failed } else { dead_state(e, id) };
-        service_mut(e, id).flush_n_restarts = true;
+        let s = service_mut(e, id);
+        s.flush_n_restarts = true;
+        s.notify_access_override = None;
         set_state(e, id, end);
     }
     clean_up(e, id, restart, again);
@@ -292,10 +294,8 @@ fn clean_up(e: &mut Engine, id: UnitId, restart: bool, again: bool) {
         let given = std::mem::take(&mut e.unit_mut(id).given_fds);
         given.into_iter().for_each(|(_, fd)| e.close_fd(fd));
         exec::unpublish(e, id);
-        if matches!(cfg.word(ids::PRIVATE_TMP), "yes" | "connected") {
-            what.push(CleanUp::Namespace);
-        }
-        if cfg.bool(ids::DYNAMIC_USER) {
+        e.leave_shared(id);
+        if cfg.bool(ids::DYNAMIC_USER) && !e.shares_dynamic_user(id) {
             what.push(CleanUp::DynamicUser);
         }
     }

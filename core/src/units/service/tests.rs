@@ -1,8 +1,9 @@
 //! Each state and each result at least once, driven as the engine would.
 use super::super::test_world::World;
 use super::*;
-use crate::engine::effect::{Effect, UnitId};
-use crate::engine::event::Notify;
+use crate::engine::clock::Now;
+use crate::engine::effect::{CleanUp, Effect, Setting, UnitId};
+use crate::engine::event::{Event, Notify};
 
 fn world(lines: &[&str]) -> (World, UnitId) {
     let mut w = World::new();
@@ -278,6 +279,38 @@ fn watchdog_aborts_a_silent_service() {
 }
 
 #[test]
+fn watchdogs_can_be_switched_off() {
+    let (mut w, id) = started(&["Type=notify", "ExecStart=/a", "WatchdogSec=5000000"]);
+    tell(&mut w, id, "/a", |n| n.ready = true);
+    w.e.watch_services(false);
+    w.elapse(id, TimerKind::Watchdog);
+    tell(&mut w, id, "/a", |n| n.watchdog_trigger = true);
+    assert_eq!((w.sub(id), w.signals()), ("running", vec![]));
+    w.e.watch_services(true);
+    tell(&mut w, id, "/a", |n| n.watchdog_trigger = true);
+    assert_eq!(w.sub(id), "stop-watchdog");
+}
+
+#[test]
+fn a_service_says_itself_whom_to_listen_to() {
+    let (mut w, id) = started(&["Type=notify", "NotifyAccess=main", "ExecStart=/a"]);
+    let heard = |w: &mut World, text: &str| {
+        let message = Notify { pid: 4242, status: Some(text.into()), ..Notify::default() };
+        w.with(|e| notify::notify(e, id, &message));
+        w.machine::<Service>(id).status_text.as_deref() == Some(text)
+    };
+    assert!(!heard(&mut w, "one"));
+    tell(&mut w, id, "/a", |n| n.notify_access = Some(config::NotifyAccess::All));
+    assert!(heard(&mut w, "two"));
+    tell(&mut w, id, "/a", |n| n.notify_access = Some(config::NotifyAccess::None));
+    tell(&mut w, id, "/a", |n| n.notify_access = Some(config::NotifyAccess::All));
+    assert!(!heard(&mut w, "three"), "it has closed its own ears, too");
+    w.stop(id).unwrap();
+    w.done(id, "/a");
+    assert_eq!(notify_access(&w.e, id), config::NotifyAccess::Main);
+}
+
+#[test]
 fn a_service_may_ask_for_more_time() {
     let (mut w, id) = started(&["Type=notify", "ExecStart=/a"]);
     w.pass(89_000_000);
@@ -348,6 +381,38 @@ fn exit_statuses_override_the_table() {
     let (mut w, id) = started(&["ExecStart=/a", "RestartForceExitStatus=7", "SuccessExitStatus=7"]);
     w.exit(id, "/a", Exit::Status(7));
     assert_eq!((w.sub(id), w.result(id)), ("auto-restart", "success"));
+}
+
+#[test]
+fn an_exit_that_is_asked_for_has_the_main_process_s_status() {
+    let lines = ["ExecStart=/a", "FailureAction=exit", "SuccessAction=exit-force"];
+    let told = |more: &[&str], status| {
+        let (mut w, id) = started(&[&lines, more].concat());
+        w.exit(id, "/a", status);
+        w.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Configure(Setting::ExitStatus(status)) => Some(*status),
+            _ => None,
+        })
+    };
+    assert_eq!(told(&[], Exit::Status(7)), Some(7));
+    assert_eq!(told(&[], Exit::Status(0)), Some(0));
+    assert_eq!(told(&["FailureActionExitStatus=42"], Exit::Status(7)), Some(42));
+    assert_eq!(told(&["SuccessActionExitStatus=0"], Exit::Status(0)), Some(0));
+    assert_eq!(told(&[], CRASH), None, "what was set before counts");
+}
+
+#[test]
+fn a_soft_reboot_is_no_reboot() {
+    for action in ["FailureAction=soft-reboot", "FailureAction=soft-reboot-force"] {
+        let (mut w, id) = started(&["ExecStart=/a", action]);
+        w.exit(id, "/a", Exit::Status(7));
+        let refused = w.effects.iter().any(|effect| match effect {
+            Effect::Log(line) => line.level == 3 && line.text.contains("soft reboot"),
+            _ => false,
+        });
+        assert!(refused, "{action}");
+        assert!(!w.effects.iter().any(|effect| matches!(effect, Effect::Exit(_))), "{action}");
+    }
 }
 
 #[test]
@@ -424,24 +489,123 @@ fn stop_post_learns_how_it_ended() {
 }
 
 #[test]
+fn a_dynamic_user_is_given_back_by_the_last_of_its_units() {
+    let (mut w, id) = started(&["ExecStart=/a", "DynamicUser=yes", "User=shared"]);
+    let other = w.unit("other.service", &["ExecStart=/b", "DynamicUser=yes", "User=shared"]);
+    let alone = w.unit("alone.service", &["ExecStart=/c", "DynamicUser=yes", "User=own"]);
+    let nameless = ["d", "e"].map(|name| {
+        let start = format!("ExecStart=/{name}");
+        w.unit(&format!("{name}.service"), &[&start, "DynamicUser=yes"])
+    });
+    for id in [other, alone, nameless[0], nameless[1]] {
+        w.start(id).unwrap();
+    }
+    let mut given_back = |id, path| {
+        w.done(id, path);
+        w.empty(id);
+        let is_user = |f: &Effect| matches!(f, Effect::CleanUp { what: CleanUp::DynamicUser, .. });
+        let found = w.effects.iter().any(is_user);
+        w.effects.clear();
+        found
+    };
+    assert!(given_back(alone, "/c"));
+    assert!(!given_back(id, "/a"), "the other one has it still");
+    assert!(given_back(other, "/b"));
+    assert!(given_back(nameless[0], "/d"), "without a name each has its own");
+}
+
+#[test]
 fn stored_descriptors_come_back_with_a_restart_and_go_with_a_stop() {
     let (mut w, id) = started(&["ExecStart=/a", "FileDescriptorStoreMax=2", "Restart=always"]);
     w.e.take_dirty();
     w.e.queues_mut().announce.clear();
-    tell(&mut w, id, "/a", |n| (n.fds, n.fd_name) = (vec![FdId(1), FdId(3), FdId(5)], Some("x".into())));
-    assert!(w.e.take_dirty().contains(&id) && w.e.queues_mut().announce.is_empty(), "recorded, no signal");
+    let (pid, fds) = (w.pid("/a"), vec![FdId(1), FdId(3), FdId(5)]);
+    w.with(|e| {
+        notify::notify(e, id, &Notify { pid, fds, fd_name: Some("x".into()), ..Notify::default() });
+        assert!(e.queues_mut().announce.is_empty(), "no signal");
+    });
+    assert!(w.e.take_dirty_stored().into_iter().eq([FdId(1), FdId(3)]), "each has its record");
+    assert!(w.e.take_dirty().is_empty(), "the unit's is as it was");
     let closed = |w: &World| w.effects.iter().filter(|f| matches!(f, Effect::CloseFd(_))).count();
     assert_eq!((w.machine::<Service>(id).fd_store.len(), closed(&w)), (2, 1));
     w.done(id, "/a");
     w.elapse(id, TimerKind::State);
     w.start(id).unwrap();
     assert_eq!(w.last_spawn().fds, [(FdId(1), "x".into()), (FdId(3), "x".into())]);
+    assert_eq!(w.last_spawn().socket_fds, 0, "none is a socket's");
     w.with(|e| fdstore::fd_ready(e, id, FdId(1), true));
     tell(&mut w, id, "/a", |n| (n.fd_store_remove, n.fd_name) = (true, Some("y".into())));
     assert_eq!(w.machine::<Service>(id).fd_store.len(), 1);
     w.stop(id).unwrap();
     w.done(id, "/a");
     assert_eq!((w.sub(id), w.machine::<Service>(id).fd_store.len()), ("dead", 0));
+}
+
+#[test]
+fn only_services_keep_descriptors_that_come_with_a_notification() {
+    let (mut w, service) = started(&["ExecStart=/a", "FileDescriptorStoreMax=2"]);
+    let slice = w.unit("user-1.slice", &[]);
+    let path = w.e.cgroup_spec(slice).expect("a path").path;
+    let kept =
+        |w: &World, fd| !w.effects.iter().any(|effect| matches!(effect, Effect::CloseFd(id) if *id == fd));
+    let sent = |w: &mut World, pid, cgroup: Option<&str>, fd| {
+        let message = Notify { pid, cgroup: cgroup.map(Into::into), fds: vec![fd], ..Notify::default() };
+        let now = Now { monotonic: w.now, ..Now::default() };
+        let effects = w.e.step(now, Event::Notify(Box::new(message)));
+        w.effects.extend(effects);
+    };
+    let pid = w.pid("/a");
+    sent(&mut w, pid, None, FdId(1));
+    sent(&mut w, 4242, Some(&path), FdId(3));
+    sent(&mut w, 4242, Some("/nobody's"), FdId(5));
+    assert_eq!([FdId(1), FdId(3), FdId(5)].map(|fd| kept(&w, fd)), [true, false, false]);
+    assert_eq!((w.e.store_of(FdId(1)), w.e.store_of(FdId(3))), (Some(service), None));
+}
+
+#[test]
+fn signs_of_life_and_texts_that_stand_already_are_told_to_nobody() {
+    let (mut w, id) = started(&["ExecStart=/a", "Type=notify", "WatchdogSec=10"]);
+    tell(&mut w, id, "/a", |n| (n.ready, n.status) = (true, Some("fine".into())));
+    for (what, told) in [("fine", false), ("busy", true)] {
+        w.e.queues_mut().announce.clear();
+        let pid = w.pid("/a");
+        notify::notify(&mut w.e, id, &Notify { pid, watchdog: true, ..Notify::default() });
+        let beat = w.e.queues_mut().announce.contains(&id);
+        w.e.take_dirty();
+        notify::notify(&mut w.e, id, &Notify { pid, status: Some(what.into()), ..Notify::default() });
+        assert_eq!((beat, w.e.queues_mut().announce.contains(&id)), (false, told), "{what}");
+        assert_eq!(w.e.take_dirty().contains(&id), told, "a record that is as it was: {what}");
+    }
+}
+
+#[test]
+fn stored_descriptors_are_restored_from_their_records_and_from_lists_of_earlier_images() {
+    let (mut w, id) = started(&["ExecStart=/a", "FileDescriptorStoreMax=9"]);
+    tell(&mut w, id, "/a", |n| (n.fds, n.fd_name) = (vec![FdId(1), FdId(3)], Some("x".into())));
+    let restored = |records: &[(String, Vec<u8>)]| {
+        let mut fresh = Engine::new(Default::default());
+        let problems = fresh.restore(records.iter().map(|(key, bytes)| (key.as_str(), bytes.as_slice())));
+        assert_eq!(problems, []);
+        let store = fresh.machine::<Service>(id).fd_store.clone();
+        (store, fresh.fd_owner(FdId(3)), fresh)
+    };
+    let mut records = w.e.record_all();
+    let (store, owner, mut fresh) = restored(&records);
+    assert_eq!((&store, owner), (&w.machine::<Service>(id).fd_store, Some(id)));
+    assert!(fresh.take_dirty_stored().is_empty(), "they stand in the log as they are");
+
+    // As it was before each had its own.
+    records.retain(|(key, _)| !key.starts_with("stored/"));
+    let own = crate::engine::record::key(id);
+    let (_, record) = records.iter_mut().find(|(key, _)| *key == own).unwrap();
+    let list = r#"{"fd_store":[{"fd":1,"name":"x","poll":true},{"fd":3,"name":"x","poll":true}],"#;
+    let text = String::from_utf8(record.clone()).unwrap();
+    let (before, after) = text.split_once(r#""kind":{"Service":{"#).unwrap();
+    *record = format!(r#"{before}"fds":[1,3],"kind":{{"Service":{list}{after}"#).into_bytes();
+    let (listed, owner, mut fresh) = restored(&records);
+    assert_eq!((listed, owner), (store, Some(id)));
+    assert!(fresh.take_dirty_stored().into_iter().eq([FdId(1), FdId(3)]), "to be written");
+    assert!(fresh.take_dirty().contains(&id));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Time-outs of the states, `EXTEND_TIMEOUT_USEC=`, and the watchdog.
 use super::super::{exec, kill};
 use super::state::{ServiceResult, State};
-use super::{config, restart, service, service_mut, settings, start, stop};
+use super::{config, restart, service, service_mut, service_unannounced, settings, start, stop};
 use crate::engine::Engine;
 use crate::engine::clock::{Clock, NEVER, Usec};
 use crate::engine::effect::UnitId;
@@ -11,7 +11,7 @@ use crate::engine::timers::TimerKind;
 pub(super) fn timer(e: &mut Engine, id: UnitId, which: TimerKind) {
     match which {
         TimerKind::State => {
-            service_mut(e, id).deadline = None;
+            service_unannounced(e, id).deadline = None;
             state_timer(e, id);
         }
         TimerKind::Watchdog => watchdog_elapsed(e, id),
@@ -116,7 +116,7 @@ pub(super) fn extend(e: &mut Engine, id: UnitId, by: Usec) {
     let at = e.now().monotonic.saturating_add(by);
     if at > deadline {
         e.arm(id, TimerKind::State, Clock::Monotonic, at);
-        service_mut(e, id).deadline = Some(at);
+        service_unannounced(e, id).deadline = Some(at);
     }
 }
 
@@ -131,7 +131,8 @@ pub fn watchdog_limit(e: &Engine, id: UnitId) -> Option<Usec> {
 pub(super) fn reset_watchdog(e: &mut Engine, id: UnitId) {
     if watchdog_limit(e, id).is_some() {
         let now = e.now();
-        service_mut(e, id).watchdog_stamp = now.into();
+        // `WatchdogTimestamp` changes without a signal, as on the reference.
+        service_unannounced(e, id).watchdog_stamp = now.into();
     }
     arm_watchdog(e, id);
 }
@@ -149,12 +150,19 @@ pub(super) fn arm_watchdog(e: &mut Engine, id: UnitId) {
 
 fn watchdog_elapsed(e: &mut Engine, id: UnitId) {
     let Some(limit) = watchdog_limit(e, id) else { return };
+    if !e.watches_services() {
+        let limit = crate::values::span::format(limit, 1);
+        return say(e, id, &format!("Silent for longer than {limit}, but watchdogs are off."));
+    }
     say(e, id, &format!("Watchdog timeout (limit {})!", crate::values::span::format(limit, 1)));
     stop::enter_signal(e, id, State::StopWatchdog, ServiceResult::Watchdog);
 }
 
 /// `WATCHDOG=trigger`: the service declares itself hung.
 pub(super) fn trigger_watchdog(e: &mut Engine, id: UnitId) {
+    if !e.watches_services() {
+        return say(e, id, "Declares itself hung, but watchdogs are off.");
+    }
     say(e, id, "Watchdog request (last status: triggered by the service)!");
     stop::enter_signal(e, id, State::StopWatchdog, ServiceResult::Watchdog);
 }

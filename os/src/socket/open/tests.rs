@@ -45,6 +45,33 @@ fn files_have_mode_parents_and_links() {
 }
 
 #[test]
+fn what_took_the_place_of_the_file_stays_as_it_is() {
+    let scratch = Scratch::new("exchanged");
+    let (path, other, gone) = (scratch.join("s"), scratch.join("other"), scratch.join("gone"));
+    std::fs::write(&other, "").expect("written");
+    let before = mode(&other);
+    // As somebody does who may change the directory: he waits for the socket, and puts a link in its place.
+    let (watched, target) = (path.clone(), other.clone());
+    let end = std::time::Instant::now() + std::time::Duration::from_millis(300);
+    let exchange = std::thread::spawn(move || {
+        while std::time::Instant::now() < end {
+            if std::fs::rename(&watched, &gone).is_ok() {
+                let _ = std::os::unix::fs::symlink(&target, &watched);
+            }
+        }
+    });
+    let mut settings = Settings::default();
+    settings.set(ids::SOCKET_MODE, Value::Uint(0o777));
+    let spec = spec(&[("Stream", &path)], settings);
+    while std::time::Instant::now() < end {
+        let _ = open_all(&spec, Owner { uid: Some(12345), gid: None });
+        let _ = std::fs::remove_file(&path);
+    }
+    exchange.join().expect("ended");
+    assert_eq!(mode(&other), before, "the link was followed");
+}
+
+#[test]
 fn internet_sockets_take_their_options() {
     let mut settings = Settings::default();
     for id in [ids::KEEP_ALIVE, ids::NO_DELAY, ids::REUSE_PORT, ids::FREE_BIND] {
