@@ -46,7 +46,15 @@ impl Client {
 
     /// Sends a call; gives its serial.
     pub fn send(&mut self, call: &Message) -> io::Result<u32> {
-        let serial = self.connection.send(call).map_err(io::Error::other)?;
+        self.send_all(std::slice::from_ref(call))
+    }
+
+    /// Sends calls at one blow; gives the last one's serial.
+    pub fn send_all(&mut self, calls: &[Message]) -> io::Result<u32> {
+        let mut serial = 0;
+        for call in calls {
+            serial = self.connection.send(call).map_err(io::Error::other)?;
+        }
         self.flush()?;
         Ok(serial)
     }

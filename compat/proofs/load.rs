@@ -81,7 +81,8 @@ pub fn inside(words: &[&str]) -> ExitCode {
         ["connect", socket] => connect(socket, &over),
         ["flip"] => flip(&over),
         ["monitor"] => monitor(&over),
-        _ => Err(io::Error::other("connect SOCKET, flip, monitor")),
+        ["pipeline"] => pipeline(),
+        _ => Err(io::Error::other("connect SOCKET, flip, monitor, pipeline")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -212,6 +213,23 @@ fn monitor(over: &AtomicBool) -> io::Result<()> {
                 again(&mut tally, &mut client)?;
                 client.ask(&subscribe, ANSWER)?;
             }
+        }
+    }
+    tally.say();
+    Ok(())
+}
+
+/// Asks for a re-execution, and at the same blow for more than is worked off before it.
+fn pipeline() -> io::Result<()> {
+    let mut calls = vec![manager_call("Reexecute", |_| {})];
+    calls.resize(300, manager_call("ListJobs", |_| {}));
+    let (mut tally, mut client) = (Tally::default(), Client::connect()?);
+    let last = client.send_all(&calls)?;
+    let end = Instant::now() + ANSWER;
+    while let Some(message) = client.receive(end)? {
+        tally.done += u64::from(message.reply_serial().is_some());
+        if message.reply_serial() == Some(last) {
+            break;
         }
     }
     tally.say();

@@ -54,6 +54,11 @@ const DEAF: &str = "[Service]\nType=forking\nTimeoutStopSec=300ms\nExecStart=/bi
 const BUSY: &str = "[Service]\nType=forking\nTimeoutStopSec=2s\nExecStart=/bin/sh -c \
     'setsid sh -c \"trap : TERM; while :; do setsid sleep MARK & sleep 0.01; done\" </dev/null & sleep 0.005'\n";
 
+/// Hardened as packages ship it; where that cannot be had it runs all the same. What it works on must be there.
+const HARDENED: &str = "[Service]\nType=oneshot\nRemainAfterExit=yes\nPrivateTmp=yes\nProtectSystem=strict\nProtectHome=yes\n\
+    PrivateDevices=yes\nPrivateNetwork=yes\nProtectHostname=yes\nNoExecPaths=/tmp\nExecStart=/bin/true\n";
+const BOUND: &str = "[Service]\nType=oneshot\nBindPaths=/usr:/mnt\nExecStart=/bin/true\n";
+
 /// A directory that everybody may enter: the binary, units, and a place for run roots.
 struct Place {
     dir: PathBuf,
@@ -150,6 +155,7 @@ fn daemons(proof: &mut Proof, place: &Place) {
     let private = fs::metadata(&root).is_ok_and(|data| data.permissions().mode() & 0o777 == 0o700);
     proof.check(private, format!("the run root {} is private", root.display()));
     client(proof, place, &root);
+    hardened(proof, place, &root);
     stops(proof, place, &root);
     let pid = rustix::process::Pid::from_child(&machine.child);
     let sent = rustix::process::kill_process(pid, rustix::process::Signal::INT);
@@ -169,6 +175,20 @@ fn client(proof: &mut Proof, place: &Place, root: &Path) {
     let after = text(&place.systemctl(root, &["is-active", "hello-notify.service"]));
     let good = stopped.status.success() && after.trim() == "inactive";
     proof.check(good, format!("stop stops it {} {}", text(&stopped).trim(), after.trim()));
+}
+
+/// Hardening needs namespaces, which are refused here.
+fn hardened(proof: &mut Proof, place: &Place, root: &Path) {
+    proof.step("hardened units where namespaces are refused");
+    let started = text(&place.systemctl(root, &["start", "hardened.service"]));
+    let shown = text(&place.systemctl(root, &["is-active", "hardened.service"]));
+    proof
+        .check(shown.trim() == "active", format!("a hardened unit runs {} {}", shown.trim(), tail(&started)));
+    let bound = place.systemctl(root, &["start", "bound.service"]);
+    let shown =
+        text(&place.systemctl(root, &["show", "-P", "ExecMainStatus", "-P", "Result", "bound.service"]));
+    let refused = !bound.status.success() && shown.contains("226");
+    proof.check(refused, format!("one that needs a directory does not {}", tail(&shown)));
 }
 
 fn stops(proof: &mut Proof, place: &Place, root: &Path) {
@@ -213,8 +233,10 @@ impl Place {
         }
         fs::copy(binary, self.binary())?;
         mode(&self.binary(), 0o755)?;
-        for (name, unit) in [("daemon", DAEMON), ("deaf", DEAF), ("busy", BUSY)] {
-            let path = self.dir.join(format!("units/{name}@.service"));
+        let units =
+            [("daemon@", DAEMON), ("deaf@", DEAF), ("busy@", BUSY), ("hardened", HARDENED), ("bound", BOUND)];
+        for (name, unit) in units {
+            let path = self.dir.join(format!("units/{name}.service"));
             fs::write(&path, unit.replace("MARK", &self.mark))?;
             mode(&path, 0o644)?;
         }

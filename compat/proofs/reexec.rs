@@ -72,6 +72,9 @@ fn prove(proof: &mut Proof, times: usize) {
     if !reexec(proof, &machine, 0) {
         return;
     }
+    // The connection to the journal is made with the first line that is logged.
+    let logged = run(&machine, "systemctl start flip-b.service");
+    proof.check(logged.is_ok(), format!("something is logged {}", logged.err().unwrap_or_default()));
     settle(&machine);
     let Some(before) = facts(proof, &machine) else { return };
     let (descriptors, memory) = (Pid1(&machine).descriptors(), Pid1(&machine).anonymous());
@@ -111,6 +114,7 @@ fn prove(proof: &mut Proof, times: usize) {
     judge_journal(proof, &machine, &watchers);
     judge(proof, under_test, watchers);
     judge_timer(proof, under_test, &machine, took);
+    judge_pipeline(proof, under_test, &machine);
     settle(&machine);
     let Some(after) = facts(proof, &machine) else { return };
     compare(proof, &before, &after);
@@ -264,6 +268,16 @@ fn judge(proof: &mut Proof, under_test: UnderTest, watchers: Vec<Watcher>) {
             let clean = number("failed") == Some(0) && number("cut") == Some(0);
             proof.check(clean, format!("{}: nothing failed and nothing was cut off", watcher.name));
         }
+    }
+}
+
+/// Calls that were read, but not worked off, are answered by the next image.
+fn judge_pipeline(proof: &mut Proof, under_test: UnderTest, machine: &Machine) {
+    // The reference cuts the connection.
+    if under_test == UnderTest::Ours {
+        let said = run(machine, &format!("{INSIDE} inside pipeline"));
+        let all = said.as_deref().is_ok_and(|said| said.starts_with("done 300 "));
+        proof.check(all, format!("300 calls at one blow, the first for a re-execution: {said:?}"));
     }
 }
 

@@ -94,7 +94,8 @@ fn shown(proof: &mut Proof, machine: &Machine, under_test: UnderTest) -> Result<
         sleep 1000 & sleep 0.1; echo $! >/run/lives.pid; echo 999999 >/run/dead.pid
         echo 1 >/run/reused.pid; touch -d 2001-01-01 /run/reused.pid
         for i in $(seq 100); do [ -S /run/talk ] && [ -s /run/mine/big ] && break; sleep 0.05; done
-        (sleep 5 | socat - UNIX-CONNECT:/run/talk) >/dev/null 2>&1 & sleep 0.3";
+        (sleep 5 | socat - UNIX-CONNECT:/run/talk) >/dev/null 2>&1 &
+        for i in $(seq 50); do [ $(grep -c /run/talk /proc/net/unix) -ge 2 ] && break; sleep 0.05; done";
     sh(machine, make)?;
     let (text, code) = sh(machine, &format!("{PROGRAM} rundir tree --all --json"))?;
     let lines: BTreeMap<String, serde_json::Value> = text

@@ -6,6 +6,7 @@
 
 mod client;
 mod damage;
+mod hangup;
 
 use client::{Client, manager_call};
 use damage::Random;
@@ -13,6 +14,8 @@ use runstead_compat::arguments::Arguments as Words;
 use runstead_compat::machine::{Entry, Machine, Options, Running, UnderTest};
 use runstead_compat::proof::{Pid1, Proof};
 use runstead_compat::root;
+use runstead_wire::dbus::Message;
+use runstead_wire::dbus::message::NO_REPLY_EXPECTED;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,6 +34,11 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// Messages, and as many notifications.
 const MANY: usize = 500_000;
 const MOST_GROWTH_KIB: i64 = 1024;
+/// How long a flood of calls lasts, and what PID 1 may need for it.
+const FLOOD: Duration = Duration::from_secs(6);
+const MOST_FLOOD_KIB: i64 = 4096;
+/// Calls with descriptors that nobody takes.
+const NOBODYS: usize = 40;
 /// Part of the messages that is sent before memory is looked at for the first time: caches fill once.
 const WARM_UP: usize = 20;
 
@@ -108,8 +116,44 @@ fn prove(proof: &mut Proof, given: &Arguments) {
         format!("anonymous memory of PID 1: {before} KiB, then {after} KiB: {growth} KiB more, less than {MOST_GROWTH_KIB}"),
     );
     println!("PID 1 used {used} ticks of CPU; the storm took {:.1} s", took.as_secs_f64());
+    flood(proof, &machine);
+    leave_descriptors(proof, &machine);
     let state = machine.wait_running(Duration::from_secs(20));
     proof.check(state.is_ok(), format!("systemctl is answered: {state:?}"));
+}
+
+/// Somebody sends calls faster than they are worked off, and wants no answers: PID 1 holds no more of them than it has to.
+fn flood(proof: &mut Proof, machine: &Machine) {
+    proof.step("a flood of calls");
+    let before = Pid1(machine).peak();
+    let Some(mut sender) = start(proof, machine, &["flood"]) else { return };
+    let heard = lines(&mut sender);
+    let ended = sender.wait(Duration::from_secs(60));
+    drop(sender);
+    let good = matches!(ended, Ok(Some(status)) if status.success());
+    proof.check(good, format!("the flood: {}", said(heard, ", ")));
+    let more = Pid1(machine).peak() - before;
+    proof.check(
+        more < MOST_FLOOD_KIB,
+        format!("PID 1 had {more} KiB more than ever before (less than {MOST_FLOOD_KIB})"),
+    );
+}
+
+/// Descriptors that come with a call whose caller is gone, or go with an answer that nobody wants, are closed.
+fn leave_descriptors(proof: &mut Proof, machine: &Machine) {
+    proof.step("descriptors that nobody takes");
+    let before = Pid1(machine).descriptors().len();
+    for what in ["hangups", "dumps"] {
+        let Some(mut sender) = start(proof, machine, &[what]) else { return };
+        let heard = lines(&mut sender);
+        let ended = sender.wait(Duration::from_secs(30));
+        drop(sender);
+        let good = matches!(ended, Ok(Some(status)) if status.success());
+        proof.check(good, format!("{what}: {}", said(heard, ", ")));
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    let now = Pid1(machine).descriptors().len();
+    proof.check(now <= before + 4, format!("descriptors of PID 1: {before}, then {now}"));
 }
 
 fn count_units(machine: &Machine) -> usize {
@@ -219,9 +263,14 @@ fn inside(words: &[&str]) -> ExitCode {
     let parse = |text: &str| text.parse::<u64>().unwrap_or(0);
     let result = match words {
         ["caller"] => caller(),
+        ["flood"] => send_flood(),
+        ["hangups"] => hangup::send(NOBODYS),
+        ["dumps"] => send_dumps(),
         ["messages", seed, count] => damage::send_messages(parse(seed), parse(count)),
         ["notify", manner, seed, count] => damage::send_notifications(manner, parse(seed), parse(count)),
-        _ => Err(std::io::Error::other("caller, messages SEED COUNT, notify tame|wild|stranger SEED COUNT")),
+        _ => Err(std::io::Error::other(
+            "caller, flood, hangups, dumps, messages SEED COUNT, notify tame|wild|stranger SEED COUNT",
+        )),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -230,6 +279,38 @@ fn inside(words: &[&str]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Sends calls that are dear to answer, as fast as they are taken; then one that is answered.
+fn send_flood() -> std::io::Result<()> {
+    let mut client = Client::connect()?;
+    let object = "/org/freedesktop/systemd1/unit/dbus_2eservice";
+    let call = Message::method_call(None, object, "org.freedesktop.DBus.Properties", "GetAll")
+        .with_flags(NO_REPLY_EXPECTED)
+        .build(|body| {
+            body.str("org.freedesktop.systemd1.Service");
+        });
+    let call = call.map_err(std::io::Error::other)?;
+    let end = Instant::now() + FLOOD;
+    let mut sent = 0;
+    while Instant::now() < end {
+        client.send(&call)?;
+        sent += 1;
+    }
+    client.ask(&manager_call("ListJobs", |_| {}), ANSWER * 2)?;
+    println!("sent {sent}");
+    Ok(())
+}
+
+/// Asks for the state as a file, and wants no answer.
+fn send_dumps() -> std::io::Result<()> {
+    let mut client = Client::connect()?;
+    for _ in 0..NOBODYS {
+        client.send(&manager_call("DumpByFileDescriptor", |_| {}).with_flags(NO_REPLY_EXPECTED))?;
+    }
+    client.ask(&manager_call("ListJobs", |_| {}), ANSWER)?;
+    println!("sent {NOBODYS}");
+    Ok(())
 }
 
 /// Calls every 10 ms until its standard input ends; says how many calls, how many errors, and the slowest answer.

@@ -2,6 +2,8 @@
 
 use runstead_compat::check;
 use runstead_compat::layer::POLKIT;
+use runstead_compat::machine::UnderTest;
+use runstead_compat::proof::Pid1;
 use runstead_compat::root::Distribution;
 use runstead_compat::scenario::{Case, Outcome, Scenario, equal};
 
@@ -18,6 +20,8 @@ const UNIT: (&str, &str) = (
 const AS: &str = "setpriv --reuid=nobody --regid=nogroup --clear-groups env HOME=/";
 const AS_ROOT: (&str, &str) = ("--reuid=nobody --regid=nogroup", "--reuid=root --regid=root");
 const CALL: &str = "dbus-send --system --print-reply --dest=org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager";
+
+const LIST: &str = "busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager ListUnitsByNames";
 
 /// Commands that change something and what is said when the caller may not: `!` stands for the reason.
 const CHANGES: &[(&str, &str)] = &[
@@ -195,6 +199,61 @@ pub const ALL: &[Scenario] = &[
         },
     )
     .with_packages(POLKIT),
+    Scenario::new("authority/dumps-are-rare-for-all-but-root", &[], AS_ROOT, |c| {
+        for n in 1..=10 {
+            c.ok(&format!("{AS} {CALL}.Dump >/dev/null")).map_err(|why| format!("dump {n}: {why}"))?;
+        }
+        let said = as_other(c, "CALL.DumpByFileDescriptor")?.1;
+        check!(said.starts_with("Error org.freedesktop.DBus.Error.LimitsExceeded: "), "said {said}");
+        c.ok(&format!("{CALL}.Dump >/dev/null")).map(|_| ())
+    })
+    .alone(),
+    Scenario::new(
+        "authority/a-long-list-of-units-is-shown-side-by-side",
+        &[("@@.service", "[Unit]\nDescription=first"), ("@@-other.service", "[Unit]\nDescription=second")],
+        ("Description=first", "Description=third"),
+        |c| {
+            let (before, owner) = (Pid1(c.machine()).peak(), manager(c)?);
+            let said = c.ok(&format!(
+                "{AS} {LIST} as 15002 @@.service $(seq -f @@-%.0f.service 15000) @@-other.service | \
+                 grep -oE '\"(first|second|not-found)\"' | uniq -c"
+            ))?;
+            let words: Vec<&str> = said.split_whitespace().collect();
+            equal("shown", &words.join(" "), r#"1 "first" 15000 "not-found" 1 "second""#)?;
+            let more = Pid1(c.machine()).peak() - before;
+            check!(more < 128 << 10, "PID 1 had {more} KiB more than ever before");
+            equal("the manager on the bus", &manager(c)?, &owner)
+        },
+    )
+    .alone(),
+    Scenario::new(
+        "authority/an-answer-that-is-too-long-costs-nobody-the-bus",
+        &[(
+            "@@.service",
+            "[Unit]
+             Description=0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 \
+                         0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 \
+                         0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789
+             [Service]
+             ExecStart=sleep 1d",
+        )],
+        ("ExecStart=sleep", "ExecStart=false"),
+        |c| {
+            c.ctl("start @@")?;
+            let owner = manager(c)?;
+            c.ok(&format!("ulimit -s unlimited; {AS} {LIST} as -- 120000 $(yes -- -.mount | head -n 120000) >/dev/null"))?;
+            c.ok("systemctl is-active @@")?;
+            // What follows costs the reference its name on the bus.
+            if !matches!(UnderTest::from_env(), Ok(UnderTest::Ours)) {
+                return equal("the manager on the bus", &manager(c)?, &owner);
+            }
+            let done = c.run(&format!("ulimit -s unlimited; {AS} {LIST} as 100000 $(yes @@.service | head -n 100000) >/dev/null"))?;
+            check!(done.code == 1, "the bus lets more than 32 MiB through: {}", done.err);
+            c.ok("systemctl is-active @@")?;
+            equal("the manager on the bus", &manager(c)?, &owner)
+        },
+    )
+    .alone(),
     Scenario::new("authority/re-execution-tells-those-who-wait", &[UNIT], AS_ROOT, |c| {
         let pid = polkit(c)?;
         c.ok(&format!("kill -STOP {pid}"))?;
@@ -211,6 +270,11 @@ pub const ALL: &[Scenario] = &[
     })
     .with_packages(POLKIT),
 ];
+
+/// Who is `org.freedesktop.systemd1` on the bus.
+fn manager(c: &Case) -> Result<String, String> {
+    c.ok("busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus GetNameOwner s org.freedesktop.systemd1")
+}
 
 /// polkit's process.
 fn polkit(c: &Case) -> Result<String, String> {

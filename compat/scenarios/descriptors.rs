@@ -29,6 +29,37 @@ s.sendto(b"READY=1", path)
 time.sleep(86400)
 "#;
 
+/// The first time it stores a file that is non-blocking and one that is not; then it records what it gets back.
+const FLAGS: &str = r#"#!/usr/bin/python3
+import os, socket, sys, time
+n = int(os.environ.get("LISTEN_FDS", "0"))
+path = os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+for name in [] if n else ["free", "tied"]:
+    fd = os.memfd_create(name)
+    os.set_blocking(fd, name == "tied")
+    state = "FDSTORE=1\nFDNAME=" + name
+    s.sendmsg([state.encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fd.to_bytes(4, sys.byteorder))], 0, path)
+if n:
+    names = os.environ["LISTEN_FDNAMES"].split(":")
+    words = sorted("%s=%s" % (names[i], os.get_blocking(3 + i)) for i in range(n))
+    with open("/t/@@/log", "a") as f:
+        f.write(" ".join([sys.argv[1]] + words) + "\n")
+s.sendto(b"READY=1", path)
+time.sleep(86400)
+"#;
+
+/// Stores twice the first descriptor that it was passed.
+const TWICE: &str = r#"#!/usr/bin/python3
+import os, socket, sys, time
+path = os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+for _ in range(2):
+    s.sendmsg([b"FDSTORE=1"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, (3).to_bytes(4, sys.byteorder))], 0, path)
+s.sendto(b"READY=1", path)
+time.sleep(86400)
+"#;
+
 /// The scenarios of this topic.
 pub const ALL: &[Scenario] = &[
     Scenario::new(
@@ -46,6 +77,24 @@ pub const ALL: &[Scenario] = &[
             equal("stored", &c.show("@@a.service", "NFileDescriptorStore")?, "3")?;
             c.ctl("restart @@a.service")?;
             equal("record", &c.record(), &["held", "held one=1 stored=3 two=2"])
+        },
+    ),
+    Scenario::new(
+        "descriptors/stay-blocking-or-not-as-they-were",
+        &[
+            ("/t/@@/flags", FLAGS),
+            ("@@a.service", "[Service]\nType=notify\nFileDescriptorStoreMax=8\nExecStart=/t/@@/flags a"),
+            (
+                "@@b.service",
+                "[Service]\nType=notify\nFileDescriptorStoreMax=8\nNonBlocking=yes\nExecStart=/t/@@/flags b",
+            ),
+        ],
+        ("os.set_blocking", "str"),
+        |c| {
+            c.ctl("start @@a.service @@b.service")?;
+            c.ctl("restart @@a.service")?;
+            c.ctl("restart @@b.service")?;
+            equal("record", &c.record(), &["a free=False tied=True", "b free=False tied=True"])
         },
     ),
     Scenario::new(
@@ -130,6 +179,29 @@ pub const ALL: &[Scenario] = &[
             let listed = c.ok(&format!("busctl --json=short call {manager} {call}"))?;
             equal("listed", &listed, "two")?;
             check!(!c.record().is_empty(), "no record");
+            Ok(())
+        },
+    ),
+    Scenario::new(
+        "descriptors/stored-once-by-each-service",
+        &[
+            ("/t/@@/twice", TWICE),
+            ("@@.socket", "[Socket]\nListenStream=/t/@@/socket\nService=@@a.service"),
+            (
+                "@@a.service",
+                "[Service]\nType=notify\nFileDescriptorStoreMax=4\nSockets=@@.socket\nExecStart=/t/@@/twice",
+            ),
+            (
+                "@@b.service",
+                "[Service]\nType=notify\nFileDescriptorStoreMax=4\nSockets=@@.socket\nExecStart=/t/@@/twice",
+            ),
+        ],
+        ("FileDescriptorStoreMax=4", ""),
+        |c| {
+            c.ctl("start @@a.service @@b.service")?;
+            for unit in ["@@a.service", "@@b.service"] {
+                equal(unit, &c.show(unit, "NFileDescriptorStore")?, "1")?;
+            }
             Ok(())
         },
     ),

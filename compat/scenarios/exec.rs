@@ -3,6 +3,19 @@
 use runstead_compat::check;
 use runstead_compat::scenario::{Scenario, equal};
 
+/// Makes a terminal that is nobody's, and keeps it.
+const TERMINAL: &str = r#"#!/usr/bin/python3
+import os
+master, slave = os.openpty()
+os.symlink(os.ttyname(slave), "/t/@@/tty")
+os.close(slave)
+while True:
+    try:
+        os.read(master, 1000)
+    except OSError:
+        __import__("time").sleep(0.05)
+"#;
+
 /// The scenarios of this topic.
 pub const ALL: &[Scenario] = &[
     Scenario::new(
@@ -42,6 +55,30 @@ pub const ALL: &[Scenario] = &[
         |c| {
             c.ctl("start @@a.service")?;
             equal("record", &c.record(), &["a b|@@a.service|file value|from file||id"])
+        },
+    ),
+    Scenario::new(
+        "exec/environment-files-by-a-pattern",
+        &[
+            ("/t/@@/env/a.env", "ONE=a\nTWO=a\n"),
+            ("/t/@@/env/b.env", "TWO=b\n"),
+            ("/t/@@/env/.c.env", "TWO=hidden\n"),
+            (
+                "@@a.service",
+                "[Service]
+                Type=oneshot
+                EnvironmentFile=/t/@@/env/*.env
+                EnvironmentFile=-/t/@@/env/none*
+                ExecStart=/bin/sh -c 'echo $ONE $TWO >>/t/@@/log'",
+            ),
+            ("@@b.service", "[Service]\nType=oneshot\nEnvironmentFile=/t/@@/env/none*\nExecStart=/bin/true"),
+        ],
+        ("/env/*.env", "/env/a*.env"),
+        |c| {
+            c.ctl("start @@a.service")?;
+            equal("record", &c.record(), &["a b"])?;
+            c.fails("systemctl start @@b.service")?;
+            equal("without any", &c.show("@@b.service", "Result")?, "resources")
         },
     ),
     Scenario::new(
@@ -201,6 +238,25 @@ pub const ALL: &[Scenario] = &[
         },
     ),
     Scenario::new(
+        "exec/dynamic-user-of-two-units-goes-with-the-last",
+        &[
+            ("@@a.service", "[Service]\nDynamicUser=yes\nUser=@@u\nExecStart=/bin/sleep 1d"),
+            ("@@b.service", "[Service]\nDynamicUser=yes\nUser=@@u\nExecStart=/bin/sleep 1d"),
+        ],
+        ("User=@@u", "User=daemon"),
+        |c| {
+            const LOOK: &str = "readlink /run/systemd/dynamic-uid/direct:@@u";
+            c.ctl("start @@a.service @@b.service")?;
+            // On the reference the process makes it.
+            c.until("the user is known", || Ok(c.ok(LOOK).is_ok()))?;
+            let uid = c.ok(LOOK)?;
+            c.ctl("stop @@a.service")?;
+            equal("while the other runs", &c.ok(LOOK)?, &uid)?;
+            c.ctl("stop @@b.service")?;
+            c.fails(LOOK).map(drop)
+        },
+    ),
+    Scenario::new(
         "exec/credentials-are-passed-as-files",
         &[
             ("/t/@@/secret", "from a file\n"),
@@ -220,6 +276,104 @@ pub const ALL: &[Scenario] = &[
             let expected = ["/run/credentials/@@a.service", "from a file", "from the unit400"];
             equal("record", &c.record(), &expected)?;
             c.until("the credentials are removed", || Ok(!c.exists("/run/credentials/@@a.service")))
+        },
+    ),
+    Scenario::new(
+        "exec/credentials-that-are-not-there",
+        &[
+            ("/t/@@/dir/file", "in a directory\n"),
+            ("/t/@@/dir/sub/file", "deeper\n"),
+            ("/t/@@/dir/link", "-> sub/file"),
+            ("@@a.service", "[Service]\nType=oneshot\nLoadCredential=key:/t/@@/missing\nExecStart=/bin/true"),
+            (
+                "@@b.service",
+                "[Service]
+                Type=oneshot
+                LoadCredential=key:/t/@@/missing
+                LoadCredential=stored:nowhere
+                LoadCredential=all:/t/@@/dir
+                SetCredential=key:stands in
+                ExecStart=/bin/sh -c 'cd $CREDENTIALS_DIRECTORY; grep . * >>/t/@@/log'",
+            ),
+        ],
+        ("key:/t/@@/missing", "key:missing"),
+        |c| {
+            c.ctl("start @@b.service")?;
+            let expected = ["all_file:in a directory", "all_sub_file:deeper", "key:stands in"];
+            equal("record", &c.record(), &expected)?;
+            c.fails("systemctl start @@a.service")?;
+            equal("exit", &c.shows("@@a.service", &["Result", "ExecMainStatus"])?, &["exit-code", "243"])
+        },
+    ),
+    Scenario::new(
+        "exec/state-goes-with-a-user-that-becomes-dynamic",
+        &[
+            (
+                "@@a.service",
+                "[Service]\nType=oneshot\nStateDirectory=@@ @@x/deep\nExecStart=/bin/sh -c 'echo kept | tee /var/lib/@@/file /var/lib/@@x/deep/file'",
+            ),
+            (
+                "@@b.service",
+                "[Service]
+                Type=oneshot
+                DynamicUser=yes
+                ReadWritePaths=/t/@@
+                StateDirectory=@@ @@x/deep
+                ExecStart=/bin/sh -c 'cd /var/lib; readlink @@ @@x/deep >>/t/@@/log; cat @@/file @@x/deep/file >>/t/@@/log; \
+                 echo more >>@@/file'",
+            ),
+        ],
+        ("DynamicUser=yes", ""),
+        |c| {
+            c.ctl("start @@a.service")?;
+            c.ctl("start @@b.service")?;
+            let expected = ["private/@@", "../private/@@x/deep", "kept", "kept"];
+            equal("record", &c.record(), &expected)?;
+            c.ctl("start @@b.service")?;
+            let expected = ["private/@@", "../private/@@x/deep", "kept", "more", "kept"];
+            equal("the second time", &c.record()[4..], &expected)?;
+            c.ok("rm -r /var/lib/@@ /var/lib/@@x /var/lib/private/@@ /var/lib/private/@@x").map(drop)
+        },
+    ),
+    Scenario::new(
+        "exec/terminals-that-somebody-has",
+        &[
+            ("/t/@@/terminal", TERMINAL),
+            ("@@pty.service", "[Service]\nExecStart=/t/@@/terminal"),
+            (
+                "@@a.service",
+                "[Service]\nType=exec\nStandardInput=tty\nTTYPath=/t/@@/tty\nExecStart=/bin/sleep 1d",
+            ),
+            (
+                "@@b.service",
+                "[Service]\nType=exec\nStandardInput=tty\nTTYPath=/t/@@/tty\nExecStart=/bin/sleep 1d",
+            ),
+            (
+                "@@c.service",
+                "[Service]\nType=exec\nStandardInput=tty-fail\nTTYPath=/t/@@/tty\nExecStart=/bin/sleep 1d",
+            ),
+            (
+                "@@d.service",
+                "[Service]\nType=exec\nStandardInput=tty-force\nTTYPath=/t/@@/tty\nExecStart=/bin/sleep 1d",
+            ),
+        ],
+        ("StandardInput=tty-fail", "StandardInput=null"),
+        |c| {
+            c.ctl("start @@pty.service")?;
+            c.until("the terminal", || Ok(c.exists("/t/@@/tty")))?;
+            c.ctl("start @@a.service")?;
+            c.fails("systemctl start @@c.service")?;
+            equal("refused", &c.shows("@@c.service", &["Result", "ExecMainStatus"])?, &["exit-code", "208"])?;
+            c.ctl("start --no-block @@b.service")?;
+            c.wait_show("@@b.service", "SubState", "start")?;
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            equal("waits", &c.show("@@b.service", "SubState")?, "start")?;
+            c.ctl("stop @@a.service")?;
+            c.wait_show("@@b.service", "SubState", "running")?;
+            c.ctl("start @@d.service")?;
+            let main = c.show("@@d.service", "MainPID")?;
+            check!(c.ok(&format!("ps -o tty= -p {main}"))?.starts_with("pts/"), "it was not stolen");
+            Ok(())
         },
     ),
     Scenario::new(
@@ -408,6 +562,39 @@ pub const ALL: &[Scenario] = &[
         |c| {
             c.ctl("start @@")?;
             equal("users", &c.record(), &["root", "nobody", "root"])
+        },
+    ),
+    Scenario::new(
+        "exec/environment-files-that-are-not-there-are-lacking",
+        &[
+            ("/t/@@/one.env", "ONE=1\n"),
+            ("/t/@@/two.env", "TWO=2\n"),
+            (
+                "@@a.service",
+                "[Service]
+                EnvironmentFile=/t/@@/missing
+                ExecStart=/bin/true
+                ExecStopPost=/bin/sh -c 'echo stopped >>/t/@@/log'",
+            ),
+            (
+                "@@b.service",
+                "[Service]
+                Type=oneshot
+                EnvironmentFile=/t/@@/*.env
+                EnvironmentFile=-/t/@@/*.none
+                ExecStart=/bin/sh -c 'echo $ONE $TWO >>/t/@@/log'",
+            ),
+            ("@@c.service", "[Service]\nEnvironmentFile=/t/@@/*.none\nExecStart=/bin/true"),
+        ],
+        ("EnvironmentFile=/t/", "EnvironmentFile=-/t/"),
+        |c| {
+            for unit in ["@@a.service", "@@c.service"] {
+                c.fails(&format!("systemctl start {unit}"))?;
+                let shown = c.shows(unit, &["ActiveState", "Result", "ExecMainPID", "ExecMainStatus"])?;
+                equal(unit, &shown, &["failed", "resources", "0", "0"])?;
+            }
+            c.ctl("start @@b.service")?;
+            equal("record", &c.record(), &["1 2"])
         },
     ),
 ];

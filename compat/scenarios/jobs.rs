@@ -220,4 +220,44 @@ pub const ALL: &[Scenario] = &[
             Ok(())
         },
     ),
+    Scenario::new(
+        "jobs/none-run-on-a-frozen-unit",
+        &[("@@a.service", "[Service]\nExecStart=/bin/sleep 1d\nSlice=@@.slice")],
+        ("freeze @@", "thaw @@"),
+        |c| {
+            let frozen = |what: &str, by: &str| {
+                equal(what, &c.shows("@@a.service", &["ActiveState", "FreezerState"])?, &["active", by])
+            };
+            c.ctl("start @@a.service")?;
+            c.ctl("freeze @@a.service")?;
+            frozen("frozen", "frozen")?;
+            let before = c.show("@@a.service", "MainPID")?;
+            c.fails("systemctl stop @@a.service")?;
+            c.fails("systemctl restart @@a.service")?;
+            frozen("after the jobs", "frozen")?;
+            equal("main process", &c.show("@@a.service", "MainPID")?, &*before)?;
+            c.ctl("start @@a.service")?;
+            c.ctl("freeze @@.slice")?;
+            c.ctl("thaw @@a.service")?;
+            frozen("in a frozen slice", "frozen-by-parent")?;
+            c.fails("systemctl stop @@a.service")?;
+            c.ctl("thaw @@.slice")?;
+            frozen("thawed", "running")?;
+            c.ctl("stop @@a.service").map(drop)
+        },
+    ),
+    Scenario::new(
+        "jobs/what-cannot-be-frozen-is-not",
+        &[("@@a.service", STAY), ("@@b.service", STAY)],
+        ("basic.target", "@@b.service"),
+        |c| {
+            c.ctl("start @@b.service")?;
+            for unit in ["init.scope", "-.slice", "system.slice", "basic.target", "@@a.service"] {
+                c.fails(&format!("systemctl freeze -- {unit}"))?;
+                let state = c.ctl(&format!("show --value -p FreezerState -- {unit}"))?;
+                equal(unit, &*state, "running")?;
+            }
+            Ok(())
+        },
+    ),
 ];

@@ -234,4 +234,21 @@ pub const ALL: &[Scenario] = &[
             c.wait_show("@@b.service", "ActiveState", "inactive")
         },
     ),
+    Scenario::new(
+        "kill/hundreds-that-end-at-once-leave-nothing",
+        &[
+            ("/t/@@/many", "#!/bin/sh\nfor i in $(seq 600); do /t/@@/crowd-@@ 1d & done; echo up >>/t/@@/log; wait"),
+            ("@@a.service", "[Service]\nTasksMax=infinity\nExecStartPre=/bin/cp /bin/sleep /t/@@/crowd-@@\nExecStart=/t/@@/many"),
+        ],
+        ("systemctl kill", "systemctl show"),
+        |c| {
+            c.ctl("start @@a.service")?;
+            c.wait_record(1)?;
+            c.ok("systemctl kill -s KILL @@a.service")?;
+            // What has ended and was not waited for has its name still.
+            let left = "cat /proc/[0-9]*/comm 2>/dev/null | grep -c crowd-@@ || true";
+            c.until("nobody is left", || Ok(c.ok(left)? == "0"))
+        },
+    )
+    .alone(),
 ];

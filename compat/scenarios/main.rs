@@ -11,6 +11,7 @@ mod filters;
 mod jobs;
 mod kill;
 mod mounts;
+mod namespaces;
 mod notification;
 mod ordering;
 mod paths;
@@ -42,6 +43,7 @@ const TOPICS: &[&[Scenario]] = &[
     timers::ALL,
     paths::ALL,
     mounts::ALL,
+    namespaces::ALL,
     transient::ALL,
     dropins::ALL,
     jobs::ALL,

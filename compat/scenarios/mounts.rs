@@ -48,6 +48,37 @@ pub const ALL: &[Scenario] = &[
         },
     ),
     Scenario::new(
+        "mounts/bind-of-a-file",
+        &[
+            ("/t/@@/file", "text"),
+            ("/mnt/@@/there", "below"),
+            (
+                "mnt-@@-deep-file.mount",
+                "[Mount]\nWhat=/t/@@/file\nWhere=/mnt/@@/deep/file\nType=none\nOptions=bind\nDirectoryMode=0700",
+            ),
+            ("mnt-@@-there.mount", "[Mount]\nWhat=/t/@@/file\nWhere=/mnt/@@/there\nType=none\nOptions=bind"),
+            (
+                "mnt-@@-a-missing.mount",
+                "[Mount]\nWhat=/t/@@/new\nWhere=/mnt/@@/a/missing\nType=none\nOptions=bind\nDirectoryMode=1777",
+            ),
+            ("mnt-@@-there-x.mount", "[Mount]\nWhat=tmpfs\nWhere=/mnt/@@/there/x\nType=tmpfs"),
+        ],
+        ("What=/t/@@/file", "What=/t/@@/dir"),
+        |c| {
+            c.ctl("start mnt-@@-deep-file.mount mnt-@@-there.mount mnt-@@-a-missing.mount")?;
+            equal("files", &c.ok("cat /mnt/@@/deep/file /mnt/@@/there")?, "text\ntext")?;
+            c.ctl("stop mnt-@@-deep-file.mount mnt-@@-there.mount mnt-@@-a-missing.mount")?;
+            let stat = c.ok("stat -c '%a %F' /mnt/@@/deep /mnt/@@/deep/file")?;
+            equal("mount point", &stat, "755 directory\n644 regular empty file")?;
+            let made = c.ok("stat -c '%a %F' /t/@@/new /mnt/@@/a /mnt/@@/a/missing")?;
+            equal("directories", &made, "1777 directory\n1777 directory\n1777 directory")?;
+            equal("what was there", &c.ok("cat /mnt/@@/there")?, "below")?;
+            c.fails("systemctl start mnt-@@-there-x.mount")?;
+            // The mount point cannot be made; that it cannot be mounted mount(8) says.
+            equal("result", &c.show("mnt-@@-there-x.mount", "Result")?, "exit-code")
+        },
+    ),
+    Scenario::new(
         "mounts/requires-mounts-for-pulls-in-and-waits",
         &[
             ("mnt-@@.mount", "[Mount]\nWhat=tmpfs\nWhere=/mnt/@@\nType=tmpfs"),

@@ -4,9 +4,9 @@ use runstead_compat::check;
 use runstead_compat::scenario::{Scenario, equal};
 
 /// `say.py WORD...`: sends one notification a word; `wait:SECONDS` sleeps, `log:TEXT` writes to the record,
-/// `signals` reloads on SIGHUP, and `forever` stays.
+/// `child:WORD` lets a child do it, `signals` reloads on SIGHUP, and `forever` stays.
 const SAY: &str = r#"#!/usr/bin/python3
-import os, signal, socket, sys, time
+import os, signal, socket, subprocess, sys, time
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 path = os.environ.get("NOTIFY_SOCKET", "")
 def say(text): s.sendto(text.encode(), path.replace("@", "\0", 1) if path[:1] == "@" else path)
@@ -22,6 +22,7 @@ for word in sys.argv[1:]:
     if word == "signals": signal.signal(signal.SIGHUP, reload)
     elif word.startswith("wait:"): time.sleep(float(word[5:]))
     elif word.startswith("log:"): log(word[4:])
+    elif word.startswith("child:"): subprocess.run([sys.argv[0], word[6:], "wait:0.3"])
     elif word == "forever":
         while True: time.sleep(1)
     elif word.startswith("ping:"):
@@ -30,6 +31,19 @@ for word in sys.argv[1:]:
             time.sleep(float(word[5:]))
     else: say(word.replace(",", "\n").replace("SELF", str(os.getpid())))
 "#;
+
+/// A service that is never heard of again.
+const SILENT: &[(&str, &str)] = &[
+    ("/t/@@/say.py", SAY),
+    (
+        "@@a.service",
+        "[Service]
+                Type=notify
+                WatchdogSec=500ms
+                LimitCORE=0
+                ExecStart=/t/@@/say.py READY=1 forever",
+    ),
+];
 
 /// The scenarios of this topic.
 pub const ALL: &[Scenario] = &[
@@ -66,17 +80,7 @@ pub const ALL: &[Scenario] = &[
     ),
     Scenario::new(
         "notification/silent-watchdog-aborts",
-        &[
-            ("/t/@@/say.py", SAY),
-            (
-                "@@a.service",
-                "[Service]
-                Type=notify
-                WatchdogSec=500ms
-                LimitCORE=0
-                ExecStart=/t/@@/say.py READY=1 forever",
-            ),
-        ],
+        SILENT,
         ("WatchdogSec=500ms", ""),
         |c| {
             c.ctl("start @@a.service")?;
@@ -221,5 +225,47 @@ pub const ALL: &[Scenario] = &[
         },
     )
     // The reference forgets the extension when another scenario reloads the manager.
+    .alone(),
+    Scenario::new(
+        "notification/a-service-says-itself-whom-to-listen-to",
+        &[
+            ("/t/@@/say.py", SAY),
+            (
+                "@@a.service",
+                "[Service]
+                Type=notify
+                NotifyAccess=main
+                ExecStart=/t/@@/say.py READY=1 child:STATUS=one log:one wait:1 NOTIFYACCESS=all child:STATUS=two log:two forever",
+            ),
+        ],
+        ("NOTIFYACCESS=all", "X_ACCESS=all"),
+        |c| {
+            let shown = || c.shows("@@a.service", &["NotifyAccess", "StatusText"]);
+            c.ctl("start @@a.service")?;
+            c.wait_record(1)?;
+            equal("as configured", &shown()?, &["main", ""])?;
+            c.wait_record(2)?;
+            equal("as it said", &shown()?, &["all", "two"])?;
+            c.ctl("daemon-reload")?;
+            equal("after a reload", &shown()?, &["all", "two"])?;
+            c.ctl("stop @@a.service")?;
+            equal("afterwards", &c.show("@@a.service", "NotifyAccess")?, "main")
+        },
+    ),
+    Scenario::new(
+        "notification/watchdogs-can-be-switched-off-until-a-reload",
+        SILENT,
+        ("service-watchdogs no", "service-watchdogs yes"),
+        |c| {
+            c.ctl("service-watchdogs no")?;
+            c.ctl("start @@a.service")?;
+            c.rest(1500);
+            equal("without", &c.show("@@a.service", "ActiveState")?, "active")?;
+            c.ctl("daemon-reload")?;
+            equal("after a reload", &c.ctl("service-watchdogs")?, "yes")?;
+            c.ctl("restart @@a.service")?;
+            c.wait_show("@@a.service", "Result", "watchdog")
+        },
+    )
     .alone(),
 ];

@@ -193,4 +193,42 @@ pub const ALL: &[Scenario] = &[
             c.wait_show("@@b.service", "ActiveState", "inactive")
         },
     ),
+    Scenario::new(
+        "restart/exit-actions-end-with-the-status-of-the-main-process",
+        &[
+            ("/t/@@/a/systemd/user/default.target", "[Unit]\nDefaultDependencies=no\nWants=payload.service"),
+            (
+                "/t/@@/a/systemd/user/payload.service",
+                "[Unit]\nDefaultDependencies=no\nFailureAction=exit\n[Service]\nExecStart=/bin/sh -c 'exit 7'",
+            ),
+            ("/t/@@/b/systemd/user/default.target", "[Unit]\nDefaultDependencies=no\nWants=payload.service"),
+            (
+                "/t/@@/b/systemd/user/payload.service",
+                "[Unit]
+                DefaultDependencies=no
+                SuccessAction=exit
+                SuccessActionExitStatus=42
+                [Service]
+                ExecStart=/bin/true",
+            ),
+            (
+                "@@@.service",
+                "[Service]
+                Type=oneshot
+                TimeoutStartSec=12
+                Delegate=yes
+                Environment=HOME=/t/@@ XDG_CONFIG_HOME=/t/@@/%i XDG_RUNTIME_DIR=/run/@@-%i DBUS_SESSION_BUS_ADDRESS=unix:path=/none
+                RuntimeDirectory=@@-%i
+                ExecStart=/proc/1/exe --user",
+            ),
+        ],
+        ("Action=exit", "Action=none"),
+        |c| {
+            for (instance, status) in [("a", "7"), ("b", "42")] {
+                c.fails(&format!("systemctl start @@@{instance}.service"))?;
+                equal(instance, &c.show(&format!("@@@{instance}.service"), "ExecMainStatus")?, status)?;
+            }
+            Ok(())
+        },
+    ),
 ];

@@ -38,20 +38,39 @@ while True:
 "#;
 
 /// The scenarios of this topic.
-pub const ALL: &[Scenario] = &[Scenario::new(
-    "signals/a-unit-comes-before-its-job-and-goes-after-its-last-state",
-    &[("/t/@@/hear.py", HEAR)],
-    ("UnitRemoved systemd-run", "UnitRemoved systemd-run -r"),
-    |c| {
-        let heard = c.ok("/t/@@/hear.py @@a.service UnitRemoved systemd-run -q --unit=@@a sleep 0.3")?;
-        let words: Vec<&str> = heard.lines().collect();
-        // How often its states are told is nobody's business, but listeners have to know the last one.
-        let is_member = |word: &&str| word.starts_with(|c: char| c.is_ascii_uppercase());
-        let last = words.iter().rposition(|word| !is_member(word));
-        let told = words.iter().enumerate().filter(|(at, word)| is_member(word) || Some(*at) == last);
-        let told: Vec<&str> = told.map(|(_, word)| *word).collect();
-        equal("told", &told, &["UnitNew", "JobNew", "JobRemoved", "dead", "UnitRemoved"])
-    },
-)
-// A reload forgets all units, and says so.
-.alone()];
+pub const ALL: &[Scenario] = &[
+    Scenario::new(
+        "signals/a-unit-comes-before-its-job-and-goes-after-its-last-state",
+        &[("/t/@@/hear.py", HEAR)],
+        ("UnitRemoved systemd-run", "UnitRemoved systemd-run -r"),
+        |c| {
+            let heard = c.ok("/t/@@/hear.py @@a.service UnitRemoved systemd-run -q --unit=@@a sleep 0.3")?;
+            let words: Vec<&str> = heard.lines().collect();
+            // How often its states are told is nobody's business, but listeners have to know the last one.
+            let is_member = |word: &&str| word.starts_with(|c: char| c.is_ascii_uppercase());
+            let last = words.iter().rposition(|word| !is_member(word));
+            let told = words.iter().enumerate().filter(|(at, word)| is_member(word) || Some(*at) == last);
+            let told: Vec<&str> = told.map(|(_, word)| *word).collect();
+            equal("told", &told, &["UnitNew", "JobNew", "JobRemoved", "dead", "UnitRemoved"])
+        },
+    )
+    // A reload forgets all units, and says so.
+    .alone(),
+    Scenario::new("signals/the-log-is-changed-and-restored-by-signals", &[], ("send 28", "send 29"), |c| {
+        let send = |what: &str| {
+            let number = c.text(what);
+            let number = number.strip_prefix("send ").unwrap_or_default();
+            c.ok(&format!("python3 -c 'import os; os.kill(1, 34 + {number})'"))
+        };
+        let log = || -> Result<[String; 2], String> { Ok([c.ctl("log-level")?, c.ctl("log-target")?]) };
+        let [_, target] = log()?;
+        c.ctl("log-level warning")?;
+        send("send 28")?;
+        c.until("another target", || Ok(log()? == ["warning", "kmsg"]))?;
+        send("send 23")?;
+        c.until("the configured level", || Ok(log()? == ["info", "kmsg"]))?;
+        send("send 26")?;
+        c.until("the configured target", || Ok(log()? == ["info", &*target]))
+    })
+    .alone(),
+];

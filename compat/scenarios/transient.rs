@@ -52,8 +52,8 @@ pub const ALL: &[Scenario] = &[
     }),
     Scenario::new("transient/a-process-goes-from-scope-to-scope", &[], ("PIDs au 1", "PIDs au 2 1"), |c| {
         // Not a child of PID 1.
-        c.ok("sh -c 'sleep 1d & echo $! >/t/@@/log; wait' >/dev/null 2>&1 & sleep 0.2")?;
-        let pid = c.record().concat();
+        c.ok("sh -c 'sleep 1d & echo $! >/t/@@/log; wait' >/dev/null 2>&1 &")?;
+        let pid = c.wait_record(1)?.concat();
         for scope in ["a", "b", "c"] {
             c.ok(&format!(
                 "busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager StartTransientUnit \

@@ -5,6 +5,23 @@ use runstead_compat::scenario::{Scenario, equal};
 
 const STAY: &str = "[Service]\nExecStart=/bin/sleep 1d";
 
+/// A service that owns a name on the bus.
+const OWNER: &[(&str, &str)] = &[
+    (
+        "@@a.service",
+        "[Service]
+                Type=dbus
+                BusName=org.example.@@
+                TimeoutStartSec=5
+                ExecStart=/bin/sh -c 'sleep 0.3; exec /t/@@/own'",
+    ),
+    (
+        "/usr/share/dbus-1/system.d/@@.conf",
+        "<busconfig><policy user=\"root\"><allow own=\"org.example.@@\"/></policy></busconfig>",
+    ),
+    ("/t/@@/own", OWN_NAME),
+];
+
 /// The scenarios of this topic.
 pub const ALL: &[Scenario] = &[
     Scenario::new(
@@ -178,21 +195,7 @@ pub const ALL: &[Scenario] = &[
     ),
     Scenario::new(
         "units/type-dbus-is-up-with-its-name",
-        &[
-            (
-                "@@a.service",
-                "[Service]
-                Type=dbus
-                BusName=org.example.@@
-                TimeoutStartSec=5
-                ExecStart=/bin/sh -c 'sleep 0.3; exec /t/@@/own'",
-            ),
-            (
-                "/usr/share/dbus-1/system.d/@@.conf",
-                "<busconfig><policy user=\"root\"><allow own=\"org.example.@@\"/></policy></busconfig>",
-            ),
-            ("/t/@@/own", OWN_NAME),
-        ],
+        OWNER,
         ("BusName=org.example.@@", "BusName=org.example.@@other"),
         |c| {
             c.ctl("start @@a.service")?;
@@ -205,6 +208,47 @@ pub const ALL: &[Scenario] = &[
             Ok(())
         },
     ),
+    Scenario::new(
+        "units/type-dbus-is-up-after-many-callers",
+        OWNER,
+        ("BusName=org.example.@@", "BusName=org.example.@@other"),
+        |c| {
+            // More than the bus lets a connection have match rules.
+            c.ok(
+                "for i in $(seq 600); do dbus-send --system --print-reply --dest=org.freedesktop.systemd1 / org.freedesktop.DBus.Peer.Ping || \
+                 exit 1; done >/dev/null",
+            )?;
+            c.ctl("start @@a.service")?;
+            c.ok("busctl status org.example.@@")?;
+            Ok(())
+        },
+    )
+    .alone(),
+    Scenario::new(
+        "units/the-bus-may-have-another-name",
+        &[
+            (
+                "@@-broker.service",
+                "[Unit]
+                Description=a broker
+                Requires=dbus.socket
+                [Service]
+                Type=notify
+                ExecStart=dbus-daemon --system --address=systemd: --nofork --nopidfile --systemd-activation --syslog-only",
+            ),
+            ("dbus.service", "-> /etc/systemd/system/@@-broker.service"),
+        ],
+        ("Description=a broker", "Description=another"),
+        |c| {
+            c.ctl("start dbus.service")?;
+            let nobody = "setpriv --reuid=nobody --regid=nogroup --clear-groups systemctl";
+            c.until("asked over the bus", || {
+                Ok(c.run(&format!("{nobody} show -P Description dbus.service"))?.out == "a broker")
+            })?;
+            equal("its name", &c.show("dbus.service", "Id")?, &c.text("@@-broker.service"))
+        },
+    )
+    .alone(),
     Scenario::new(
         "units/type-idle-waits-for-the-queue",
         &[
@@ -225,6 +269,18 @@ pub const ALL: &[Scenario] = &[
         },
     )
     .alone(),
+    Scenario::new(
+        "units/the-kernel-of-a-container-took-no-time",
+        &[],
+        ("-P Kernel", "-P Userspace"),
+        |c| {
+            c.until("the boot is over", || Ok(c.run("systemd-analyze time")?.code == 0))?;
+            let told = c.ok("systemd-analyze time")?;
+            check!(told.contains("(userspace)") && !told.contains("(kernel)"), "{told}");
+            equal("the kernel", &c.ok("systemctl show -P KernelTimestamp")?, "")?;
+            equal("security policies", &c.ok("systemctl show -P SecurityStartTimestamp")?, "")
+        },
+    ),
     Scenario::new(
         "units/slices-nest-by-name",
         &[("@@a.service", "[Service]\nSlice=@@-inner.slice\nExecStart=/bin/sleep 1d")],
@@ -342,6 +398,12 @@ pub const ALL: &[Scenario] = &[
         },
     )
     .alone(),
+    Scenario::new("units/the-manager-has-a-unit-of-its-own", &[], ("init.scope", "-.slice"), |c| {
+        equal("its cgroup", &c.show("init.scope", "ControlGroup")?, "/init.scope")?;
+        let manager = "org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager";
+        let unit = c.ok(&format!("busctl call {manager} GetUnitByPID u 1"))?;
+        equal("unit of PID 1", &*unit, "o \"/org/freedesktop/systemd1/unit/init_2escope\"")
+    }),
 ];
 
 /// Owns the bus name with nothing but a socket: python3-minimal has no bus library.

@@ -107,11 +107,21 @@ impl Pid1<'_> {
         Image { started: self.stat(22), auxv: fs::read(self.file("auxv")).unwrap_or_default() }
     }
 
+    /// A line of its status (proc_pid_status(5)) that is a number of KiB.
+    fn kib(&self, name: &str) -> i64 {
+        let status = self.text("status");
+        let line = status.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|l| l.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    }
+
     /// Anonymous memory, KiB.
     pub fn anonymous(&self) -> i64 {
-        let status = self.text("status");
-        let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
-        line.and_then(|l| l.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+        self.kib("RssAnon")
+    }
+
+    /// The most memory that this image ever had, KiB.
+    pub fn peak(&self) -> i64 {
+        self.kib("VmHWM")
     }
 
     /// User and system time so far, in clock ticks.

@@ -62,6 +62,11 @@ pub const FSTAB: &str = "/dev/vda / ext4 rw 0 1\n\
     /dev/vdc none swap nofail 0 0\n\
     tmpfs /mnt/auto tmpfs noauto,x-systemd.automount,size=1m 0 0\n";
 
+/// The emulator translates code, and keeps 128 MiB of it (1 GiB unless told). A machine that boots again in the same
+/// emulator clears pages that translated code of the last boot is in, and each byte of such a page costs a walk over
+/// its code: with 1 GiB a second boot of systemd takes twice as long as the first, and minutes beside other work.
+const ACCELERATOR: &str = "tcg,thread=multi,tb-size=128";
+
 /// How to boot.
 #[derive(Debug, Clone)]
 pub struct VmOptions {
@@ -168,7 +173,8 @@ impl Vm {
                 Ok(Answer::To(..)) => {}
                 Err(RecvTimeoutError::Timeout) if !left.is_zero() && !self.ended()? => {}
                 Err(_) => {
-                    return Err(Error::new(format!("no agent after {limit:?}:\n{}", self.console.tail(60))));
+                    let hang = self.explain_hang();
+                    return Err(Error::new(format!("no agent after {limit:?}:\n{hang}")));
                 }
             }
         }
@@ -180,9 +186,10 @@ impl Vm {
         let end = Instant::now() + Duration::from_secs(130);
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let answer = self.answers.recv_timeout(left).map_err(|_| {
-                Error::new(format!("no answer to `{command}`; the console says:\n{}", self.console.tail(40)))
-            })?;
+            let answer = self
+                .answers
+                .recv_timeout(left)
+                .map_err(|_| Error::new(format!("no answer to `{command}`:\n{}", self.explain_hang())))?;
             if let Answer::To(number, output) = answer
                 && number == self.asked
             {
@@ -208,8 +215,28 @@ impl Vm {
         self.agent.write_all(line.as_bytes()).map_err(Error::on("ask", "the agent"))
     }
 
-    /// A command of qemu's machine protocol, such as `{"execute": "system_powerdown"}`.
-    pub fn monitor(&self, command: &str) -> Result<()> {
+    /// What a machine that does not answer is at: where its processors are, and what its kernel tells on the console
+    /// about them and its blocked tasks (`sysrq.rst` of the kernel's documentation).
+    fn explain_hang(&mut self) -> String {
+        let registers =
+            r#"{"execute": "human-monitor-command", "arguments": {"command-line": "info registers -a"}}"#;
+        let mut told = self.console.tail(60);
+        let said = self.monitor(registers).unwrap_or_else(|why| why.to_string());
+        told += "\nprocessors:";
+        said.split("RIP=").skip(1).for_each(|from| told += &format!(" {}", from.get(..28).unwrap_or(from)));
+        let from = self.console.text().len();
+        // All levels to the console, tasks that are blocked, what each processor does: twice, as it may be slow.
+        for key in ["9", "w", "l", "l"] {
+            let _ = self.monitor(r#"{"execute": "chardev-send-break", "arguments": {"id": "console"}}"#);
+            let _ = self.type_in(key);
+            std::thread::sleep(Duration::from_secs(3));
+        }
+        let text = self.console.text();
+        format!("{told}\nthe kernel, asked:\n{}", text.get(from..).unwrap_or_default())
+    }
+
+    /// A command of qemu's machine protocol, such as `{"execute": "system_powerdown"}`; the answer, a line of JSON.
+    pub fn monitor(&self, command: &str) -> Result<String> {
         let path = self.directory.join("monitor");
         let talk = || -> std::io::Result<String> {
             let mut stream = UnixStream::connect(&path)?;
@@ -219,12 +246,15 @@ impl Vm {
             let mut said = String::new();
             for request in ["{\"execute\": \"qmp_capabilities\"}", command] {
                 stream.write_all(format!("{request}\n").as_bytes())?;
-                said = lines.next().unwrap_or(Ok(String::new()))?;
+                // Between a request and its answer the emulator may tell of events.
+                let mut answers =
+                    lines.by_ref().filter(|line| !line.as_ref().is_ok_and(|it| it.contains("\"event\"")));
+                said = answers.next().unwrap_or(Ok(String::new()))?;
             }
             Ok(said)
         };
         let said = talk().map_err(Error::on("talk to", &path))?;
-        if said.contains("\"error\"") { Err(Error::new(format!("{command}: {said}"))) } else { Ok(()) }
+        if said.contains("\"error\"") { Err(Error::new(format!("{command}: {said}"))) } else { Ok(said) }
     }
 
     fn ended(&mut self) -> Result<bool> {
@@ -315,10 +345,13 @@ pub(crate) fn boot_file(root: &Path, prefix: &str) -> Result<PathBuf> {
 fn start(options: &VmOptions, directory: &Path) -> Result<Vm> {
     let init =
         if options.under_test == UnderTest::Ours { format!("init={OUR_PLACE}") } else { String::new() };
-    let line = format!("root=/dev/vda ro console=ttyS0 panic=-1 quiet {init} {}", options.words);
+    let line = format!(
+        "root=/dev/vda ro console=ttyS0 panic=-1 quiet sysrq_always_enabled {init} {}",
+        options.words
+    );
     let socket = |name: &str| format!("path={},server=on,wait=off", directory.join(name).display());
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-smp", "2"]);
+    command.args(["--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", ACCELERATOR, "-smp", "2"]);
     command.args(["-cpu", "max", "-m", "1024", "-display", "none", "-nodefaults", "-net", "none"]);
     command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
     command.args(["-chardev", &format!("socket,id=agent,{}", socket("agent")), "-serial", "chardev:agent"]);

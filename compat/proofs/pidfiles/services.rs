@@ -1,6 +1,6 @@
 //! A real forking service for each row of the table, all in one machine.
 
-use crate::table::{ROWS, Row};
+use crate::table::{DECIMAL, ROWS, Row};
 use runstead_compat::Result;
 use runstead_compat::machine::{Entry, Machine, Options, UnderTest};
 use runstead_compat::proof::Proof;
@@ -98,7 +98,7 @@ fn name(row: &Row) -> String {
 fn script(row: &Row) -> String {
     let (name, script) = (row.name, row.script);
     format!(
-        "d=/run/pf/{name}; f=$d/pid; mkdir -p $d; other=$(cat /run/foreign.pid)\nsleep 1d & p=$!\n{script}\nexit 0\n"
+        "d=/run/pf/{name}; f=$d/pid; mkdir -p $d; other=$(cat /run/foreign.pid)\n{DECIMAL}sleep 1d & p=$!\n{script}\nexit 0\n"
     )
 }
 

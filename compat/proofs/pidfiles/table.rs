@@ -34,6 +34,11 @@ impl Row {
     }
 }
 
+/// Makes the daemon one whose number is none of base 8: with zeroes before it the reference would read another number,
+/// which may be that of a process that lives.
+pub const DECIMAL: &str =
+    "decimal() { until case $p in *[89]*) true;; *) false;; esac; do kill $p; sleep 1d & p=$!; done; }\n";
+
 /// The rows. Uids 1 and 2 are users that own nothing of the system.
 pub const ROWS: &[Row] = &[
     // What readers have to bear with (Filesystem Hierarchy Standard 3.0, section 3.15.2).
@@ -44,8 +49,8 @@ pub const ROWS: &[Row] = &[
     row("tab-before", ACTIVE, "printf '\\t%s\\n' $p >$f"),
     row("carriage-return", ACTIVE, "printf '%s\\r\\n' $p >$f"),
     row("empty-line-before", WAITS, "printf '\\n%s\\n' $p >$f").ours(ACTIVE),
-    row("zero-before", WAITS, "echo 0$p >$f").ours(ACTIVE),
-    row("zeroes-before", WAITS, "printf '%032d\\n' $p >$f").ours(ACTIVE),
+    row("zero-before", WAITS, "decimal; echo 0$p >$f").ours(ACTIVE),
+    row("zeroes-before", WAITS, "decimal; printf '%032d\\n' $p >$f").ours(ACTIVE),
     row("further-line", ACTIVE, "printf '%s\\nfurther\\n' $p >$f"),
     row("further-numbers", ACTIVE, "printf '%s\\n1\\n2\\n' $p >$f"),
     row("long-space-before", ACTIVE, "printf '%200s\\n' $p >$f"),
@@ -75,13 +80,21 @@ pub const ROWS: &[Row] = &[
     row("starter", WAITS, "echo $$ >$f"),
     row("dead", WAITS, "sh -c 'echo $$' >$f").says("there is no process"),
     row("dead-and-daemon-too", GONE, "kill $p; wait; echo $p >$f"),
-    row("zombie", WAITS, "(sh -c 'true & echo $! >'$f'; exec sleep 1d' &) ; sleep 0.3"),
+    row(
+        "zombie",
+        WAITS,
+        "(sh -c 'true & echo $! >'$f'; exec sleep 1d' &) ; for i in $(seq 60); do grep -q '^State:.Z' /proc/$(cat $f)/status && break; sleep 0.05; done",
+    ),
     row("never-written", WAITS, ":"),
     // Gone before the starter is: the reference now and then misses an emptiness that comes later.
     row("never-written-and-daemon-gone", GONE, "kill $p; wait"),
     row("written-later", ACTIVE, "(sleep 0.5; echo $p >$f) &"),
     row("replaced-later", ACTIVE, "echo x >$f; (sleep 0.5; echo $p >$f~; mv $f~ $f) &"),
-    row("grandchild", ACTIVE, "(sh -c 'sleep 1d & echo $! >'$f'; exec sleep 1d' &) ; sleep 0.2"),
+    row(
+        "grandchild",
+        ACTIVE,
+        "(sh -c 'sleep 1d & echo $! >'$f'; exec sleep 1d' &) ; until [ -s $f ]; do sleep 0.05; done",
+    ),
     row("foreign", ACTIVE, "echo $other >$f"),
     row("foreign-and-daemon-gone", ACTIVE, "kill $p; wait; echo $other >$f"),
     row("foreign-in-a-file-of-a-user", WAITS, "echo $other >$f; chown 1 $f")
@@ -118,7 +131,7 @@ pub const ROWS: &[Row] = &[
     row("hard-link", ACTIVE, "echo $p >$d/a; ln $d/a $f"),
     // What is no file.
     row("directory", WAITS, "mkdir $f").says("not a regular file"),
-    row("socket", WAITS, "socat UNIX-LISTEN:$f - </dev/null & sleep 0.3"),
+    row("socket", WAITS, "socat UNIX-LISTEN:$f - </dev/null & until [ -S $f ]; do sleep 0.05; done"),
     row("device", WAITS, "ln -s /dev/null $f"),
     row("endless-device", WAITS, "ln -s /dev/zero $f"),
     // In open(2) of these systemd waits for ever, as PID 1.

@@ -16,7 +16,8 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant, SystemTime};
 
 pub const CASES: u64 = 2_000;
-/// Side by side, each in a mount namespace of its own.
+/// Side by side, each in a mount and a network namespace of its own: by its path, a socket that listens in one tree is
+/// in use in the other, too.
 const WORKERS: u64 = 2;
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How long one call may take, in seconds.
@@ -35,7 +36,7 @@ pub fn prove(proof: &mut Proof, setting: &Setting) -> Result<()> {
     let worker = |number: u64| {
         let cases = setting.cases;
         format!(
-            "unshare -m --propagation private {INSIDE} inside same {sabotage} {} {} {WORKERS} >/run/out.{number} 2>&1 &",
+            "unshare -m -n --propagation private {INSIDE} inside same {sabotage} {} {} {WORKERS} >/run/out.{number} 2>&1 &",
             setting.seed + number,
             setting.seed + cases,
         )

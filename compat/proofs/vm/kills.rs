@@ -13,12 +13,12 @@ const WISH: &str = "/run/app\n";
 const TARGET: &str = "[Unit]\nRequires=basic.target\nAfter=basic.target\nWants=agent.service\n";
 /// Saves again and again, fifty files that all hold one letter, another each time; comes back when the first save is done.
 const SAVE: &str = "mkdir -p /run/app; rm -f /run/saved; (n=0; while :; do n=$(((n + 1) % 10)); \
-    for f in $(seq 50); do printf %20000d $n | tr ' ' $n >/run/app/$f; done; \
+    all=$(printf %20000d $n | tr ' ' $n); for f in {1..50}; do printf %s $all >/run/app/$f; done; \
     /usr/lib/runstead/runstead carry save && : >/run/saved; done) >/dev/null 2>&1 </dev/null & \
     while ! [ -e /run/saved ]; do sleep 0.1; done; echo saved";
 /// How many files there are, and how many different letters and sizes.
 const LOOK: &str = "cd /run/app 2>/dev/null || { echo nothing; exit; }; \
-    echo $(ls | wc -l) $(cat * | fold -w1 | sort -u | wc -l) $(stat -c %s * | sort -u | xargs)";
+    echo $(ls | wc -l) $(cat * | tr -s 0-9 | fold -w1 | sort -u | wc -l) $(stat -c %s * | sort -u | xargs)";
 
 pub fn prove(proof: &mut Proof, tree: &Path) {
     proof.step("killed while it saves");
@@ -38,7 +38,7 @@ pub fn prove(proof: &mut Proof, tree: &Path) {
         let begun = vm.text(SAVE);
         // Other moments of a save each time.
         std::thread::sleep(Duration::from_millis(100 + 370 * kill));
-        let killed = begun.and_then(|_| vm.monitor(RESET)).and_then(|()| vm.wait_agent(BOOT));
+        let killed = begun.and_then(|_| vm.monitor(RESET)).and_then(|_| vm.wait_agent(BOOT));
         if proof.need("killed, and up again", killed).is_none() {
             return;
         }

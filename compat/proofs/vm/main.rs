@@ -21,8 +21,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// A boot takes some 15 s under emulation; ten times that means that it hangs.
-pub const BOOT: Duration = Duration::from_secs(180);
+/// A boot takes 15 to 45 s under emulation, beside other work twice that; more than this means that it hangs.
+pub const BOOT: Duration = Duration::from_secs(240);
 const POWER_OFF: Duration = Duration::from_secs(120);
 
 /// What both have to show alike, by unit: `systemctl show` of these properties.
@@ -45,6 +45,10 @@ fn main() -> ExitCode {
     }
     if std::env::args().any(|word| word == "switch-root") {
         switch_root::prove(&mut proof, &tree);
+        return proof.end();
+    }
+    if std::env::args().any(|word| word == "installed") {
+        installed::prove(&mut proof, &tree);
         return proof.end();
     }
     if std::env::args().any(|word| word == "kills") {
@@ -90,6 +94,10 @@ fn look(proof: &mut Proof, under_test: UnderTest, tree: &Path) -> Seen {
     }
     let mut checks = Checks { proof, vm: &mut vm, who };
     checks.text("the whole system is up", "systemctl is-system-running --wait", "running");
+    let took = "systemd-analyze | grep -c ' (kernel) + .* (userspace) = '";
+    checks.text("how long kernel and userspace took", took, "1");
+    let said = "journalctl -b -o cat | grep -c '^Startup finished in .* (kernel) + .* (userspace) = .*s[.]$'";
+    checks.soon("and that it is said", said, "1");
     checks.text("graphical.target", "systemctl is-active graphical.target", "active");
     checks.text("serial-getty@ttyS0", "systemctl is-active serial-getty@ttyS0", "active");
     checks.text("PID 1", "readlink /proc/1/exe", pid1(under_test));
@@ -118,7 +126,7 @@ fn emergency(proof: &mut Proof, under_test: UnderTest, tree: &Path) {
     let mut checks = Checks { proof, vm: &mut vm, who };
     prompts::emergency(&mut checks);
     let keys = r#"{"execute": "send-key", "arguments": {"keys": [{"type": "qcode", "data": "ctrl"}, {"type": "qcode", "data": "alt"}, {"type": "qcode", "data": "delete"}]}}"#;
-    off(&mut checks, |vm| vm.monitor(keys));
+    off(&mut checks, |vm| vm.monitor(keys).map(drop));
 }
 
 fn pid1(under_test: UnderTest) -> &'static str {
@@ -205,11 +213,8 @@ fn fstab(checks: &mut Checks<'_>) {
         "active inactive",
     );
     checks.text("who goes there mounts it", "ls /mnt/auto; systemctl is-active mnt-auto.mount", "active");
-    checks.text(
-        "unmounted by hand is noticed",
-        "umount /mnt/data; sleep 0.5; systemctl is-active mnt-data.mount",
-        "inactive",
-    );
+    checks.text("it is unmounted by hand", "umount /mnt/data && echo yes", "yes");
+    checks.soon("that is noticed", "systemctl is-active mnt-data.mount", "inactive");
     checks.text(
         "and mounted again",
         "systemctl start mnt-data.mount; findmnt -no SOURCE /mnt/data",
@@ -219,10 +224,9 @@ fn fstab(checks: &mut Checks<'_>) {
 
 /// What only its processes may have goes with them, also when the service stays up.
 fn leftovers(checks: &mut Checks<'_>) {
-    let run = "systemd-run -q --wait --unit=done -p Type=oneshot -p RemainAfterExit=yes -p PrivateTmp=yes -p SetCredential=x:y";
+    let run = "systemd-run -q --unit=done -p Type=oneshot -p RemainAfterExit=yes -p PrivateTmp=yes -p SetCredential=x:y";
     let inside = "stat -f -c %T $CREDENTIALS_DIRECTORY";
-    let start =
-        format!("{} sh -c '{inside} >/run/kind' & sleep 1; cat /run/kind", run.replace(" --wait", ""));
+    let start = format!("{run} sh -c '{inside} >/run/kind' && cat /run/kind");
     checks.text("credentials are never swapped out", &start, "tmpfs");
     checks.text("the service is up", "systemctl show done --value -p SubState", "exited");
     let left = "ls -d /run/credentials/done.service /run/systemd/propagate/done.service /sys/fs/cgroup/system.slice/done.service 2>/dev/null | wc -l";

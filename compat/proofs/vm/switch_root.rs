@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// What the shell of the initramfs is told, and what comes back.
 const STEPS: [(&str, &str); 6] = [
     // What the manager executed itself with is not for the next init.
