@@ -64,6 +64,8 @@ pub const ALL: &[Scenario] = &[
         ("--job-mode=fail", "--job-mode=replace"),
         |c| {
             c.ctl("start --no-block @@a.service")?;
+            // Queued it is inactive still.
+            c.wait_show("@@a.service", "ActiveState", "activating")?;
             let said = c.fails("systemctl stop --job-mode=fail @@a.service")?;
             check!(said.contains("destructive"), "said {said}");
             equal("state", &c.show("@@a.service", "ActiveState")?, "activating")

@@ -55,7 +55,7 @@ pub const ALL: &[Scenario] = &[
                 "@@a.service",
                 "[Service]
                 Type=notify
-                ExecStart=/t/@@/say.py STATUS=warming wait:0.7 log:ready READY=1 'STATUS=all well' forever",
+                ExecStart=/t/@@/say.py STATUS=warming wait:2 log:ready READY=1 'STATUS=all well' forever",
             ),
         ],
         ("Type=notify", "Type=exec"),

@@ -106,15 +106,38 @@ enum Answer {
     To(u32, Output),
 }
 
+/// How often a machine is booted again because of [`is_the_emulators`].
+const AGAIN: u32 = 2;
+
 /// A virtual machine that runs. Dropping it ends it and removes its disks.
 pub struct Vm {
     directory: PathBuf,
+    options: VmOptions,
+    emulator: Emulator,
+    asked: u32,
+    again: u32,
+}
+
+/// The process that emulates the machine, and the ends of its serial ports.
+struct Emulator {
     qemu: Child,
     keyboard: ChildStdin,
     console: Transcript,
     agent: UnixStream,
     answers: Receiver<Answer>,
-    asked: u32,
+}
+
+impl Emulator {
+    fn end(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 impl Vm {
@@ -126,23 +149,23 @@ impl Vm {
         let name =
             format!("runstead-test-{}-vm{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let directory = base.join(name);
-        let vm = make_disks(options, &directory).and_then(|()| start(options, &directory));
-        if vm.is_err() {
+        let emulator = make_disks(options, &directory).and_then(|()| start(options, &directory));
+        if emulator.is_err() {
             let _ = fs::remove_dir_all(&directory);
         }
-        vm
+        Ok(Vm { directory, options: options.clone(), emulator: emulator?, asked: 0, again: 0 })
     }
 
     /// What is written to the console.
     pub fn console(&self) -> &Transcript {
-        &self.console
+        &self.emulator.console
     }
 
     /// Waits until the console's text from byte `from` on holds `words`; the position behind them.
     pub fn expect(&mut self, from: usize, words: &str, limit: Duration) -> Result<usize> {
         let end = Instant::now() + limit;
         loop {
-            if let Some(at) = self.console.find(from, words) {
+            if let Some(at) = self.emulator.console.find(from, words) {
                 return Ok(at);
             }
             let ended = self.ended()?;
@@ -150,7 +173,7 @@ impl Vm {
                 let how = if ended { "the machine ended" } else { "still not after a while" };
                 return Err(Error::new(format!(
                     "no {words:?} on the console: {how}, {limit:?} given:\n{}",
-                    self.console.tail(40)
+                    self.emulator.console.tail(40)
                 )));
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -159,7 +182,8 @@ impl Vm {
 
     /// Types on the console.
     pub fn type_in(&mut self, text: &str) -> Result<()> {
-        let typed = self.keyboard.write_all(text.as_bytes()).and_then(|()| self.keyboard.flush());
+        let typed =
+            self.emulator.keyboard.write_all(text.as_bytes()).and_then(|()| self.emulator.keyboard.flush());
         typed.map_err(Error::on("type on", "the console"))
     }
 
@@ -168,7 +192,7 @@ impl Vm {
         let end = Instant::now() + limit;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            match self.answers.recv_timeout(left.min(Duration::from_secs(1))) {
+            match self.emulator.answers.recv_timeout(left.min(Duration::from_secs(1))) {
                 Ok(Answer::Ready) => return Ok(()),
                 Ok(Answer::To(..)) => {}
                 Err(RecvTimeoutError::Timeout) if !left.is_zero() && !self.ended()? => {}
@@ -187,6 +211,7 @@ impl Vm {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let answer = self
+                .emulator
                 .answers
                 .recv_timeout(left)
                 .map_err(|_| Error::new(format!("no answer to `{command}`:\n{}", self.explain_hang())))?;
@@ -212,7 +237,7 @@ impl Vm {
     pub fn start_command(&mut self, command: &str) -> Result<()> {
         self.asked += 1;
         let line = format!("{} {}\n", self.asked, command.replace('\n', "; "));
-        self.agent.write_all(line.as_bytes()).map_err(Error::on("ask", "the agent"))
+        self.emulator.agent.write_all(line.as_bytes()).map_err(Error::on("ask", "the agent"))
     }
 
     /// What a machine that does not answer is at: where its processors are, and what its kernel tells on the console
@@ -220,18 +245,18 @@ impl Vm {
     fn explain_hang(&mut self) -> String {
         let registers =
             r#"{"execute": "human-monitor-command", "arguments": {"command-line": "info registers -a"}}"#;
-        let mut told = self.console.tail(60);
+        let mut told = self.emulator.console.tail(60);
         let said = self.monitor(registers).unwrap_or_else(|why| why.to_string());
         told += "\nprocessors:";
         said.split("RIP=").skip(1).for_each(|from| told += &format!(" {}", from.get(..28).unwrap_or(from)));
-        let from = self.console.text().len();
+        let from = self.emulator.console.text().len();
         // All levels to the console, tasks that are blocked, what each processor does: twice, as it may be slow.
         for key in ["9", "w", "l", "l"] {
             let _ = self.monitor(r#"{"execute": "chardev-send-break", "arguments": {"id": "console"}}"#);
             let _ = self.type_in(key);
             std::thread::sleep(Duration::from_secs(3));
         }
-        let text = self.console.text();
+        let text = self.emulator.console.text();
         format!("{told}\nthe kernel, asked:\n{}", text.get(from..).unwrap_or_default())
     }
 
@@ -257,8 +282,24 @@ impl Vm {
         if said.contains("\"error\"") { Err(Error::new(format!("{command}: {said}"))) } else { Ok(said) }
     }
 
+    /// Whether the machine ended. One that nobody asked for anything yet, and that the emulator broke, boots again.
     fn ended(&mut self) -> Result<bool> {
-        Ok(self.qemu.try_wait().map_err(Error::on("wait for", "qemu"))?.is_some())
+        if self.emulator.qemu.try_wait().map_err(Error::on("wait for", "qemu"))?.is_none() {
+            return Ok(false);
+        }
+        if self.asked > 0 || self.again == AGAIN || !is_the_emulators(&self.emulator.console.text()) {
+            return Ok(true);
+        }
+        self.again += 1;
+        println!(
+            "the emulator broke the kernel, boot {} follows:\n{}",
+            self.again + 1,
+            self.emulator.console.tail(40)
+        );
+        fs::remove_dir_all(&self.directory).map_err(Error::on("remove", &self.directory))?;
+        make_disks(&self.options, &self.directory)?;
+        self.emulator = start(&self.options, &self.directory)?;
+        Ok(false)
     }
 
     /// Waits until the machine switched itself off; whether it did within `limit`.
@@ -293,10 +334,18 @@ impl Vm {
 
 impl Drop for Vm {
     fn drop(&mut self) {
-        let _ = self.qemu.kill();
-        let _ = self.qemu.wait();
+        self.emulator.end();
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+/// Whether the kernel died of a breakpoint in its own code, on an idle processor or before it executed /init. The kernel
+/// changes its code while it runs by way of such breakpoints (`text_poke_bp`), and the emulator's translation of one
+/// processor now and then meets one after its handler has been told that it is gone. No process can bring it about.
+fn is_the_emulators(console: &str) -> bool {
+    let Some((_, oops)) = console.split_once("Oops: int3") else { return false };
+    // So the idle threads are called, and the first process until it executes /init.
+    oops.lines().find(|line| line.contains(" Comm: ")).is_some_and(|line| line.contains(" Comm: swapper/"))
 }
 
 fn make_disks(options: &VmOptions, directory: &Path) -> Result<()> {
@@ -342,7 +391,7 @@ pub(crate) fn boot_file(root: &Path, prefix: &str) -> Result<PathBuf> {
         .ok_or_else(|| Error::new(format!("no {prefix}* in {}", boot.display())))
 }
 
-fn start(options: &VmOptions, directory: &Path) -> Result<Vm> {
+fn start(options: &VmOptions, directory: &Path) -> Result<Emulator> {
     let init =
         if options.under_test == UnderTest::Ours { format!("init={OUR_PLACE}") } else { String::new() };
     let line = format!(
@@ -383,7 +432,7 @@ fn start(options: &VmOptions, directory: &Path) -> Result<Vm> {
     let agent = connect(&directory.join("agent"))?;
     let reader = agent.try_clone().map_err(Error::on("duplicate", "the agent's socket"))?;
     let answers = listen(reader);
-    Ok(Vm { directory: directory.to_owned(), qemu, keyboard, console, agent, answers, asked: 0 })
+    Ok(Emulator { qemu, keyboard, console, agent, answers })
 }
 
 fn connect(path: &Path) -> Result<UnixStream> {
@@ -441,6 +490,21 @@ fn heading(line: &str) -> Option<(u32, i32, usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_breakpoint_in_the_kernel_is_the_emulators() {
+        let said = |comm: &str| {
+            format!(
+                "[    3.1] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI\r\n\
+                 [    3.1] CPU: 1 UID: 0 PID: 0 Comm: {comm} Not tainted 6.12\r\n\
+                 [    3.2] Kernel panic - not syncing: Fatal exception in interrupt\r\n"
+            )
+        };
+        assert!(is_the_emulators(&said("swapper/1")));
+        assert!(!is_the_emulators(&said("systemd")));
+        assert!(!is_the_emulators("Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b"));
+        assert!(!is_the_emulators("CPU: 1 UID: 0 PID: 0 Comm: swapper/1\nOops: int3: 0000 [#1]"));
+    }
 
     #[test]
     fn answers_of_the_agent_are_told_from_noise() {
