@@ -73,7 +73,7 @@ pub const ALL: &[Scenario] = &[
                 "@@a.service",
                 "[Service]
                 Type=oneshot
-                ExecStart=/bin/sh -c 'for f in /t/@@/spool/*; do rm $f; echo $${f##*/} >>/t/@@/log; break; done'",
+                ExecStart=/bin/sh -c 'sleep 0.5; for f in /t/@@/spool/*; do rm $f; echo $${f##*/} >>/t/@@/log; break; done'",
             ),
         ],
         ("DirectoryNotEmpty=", "PathChanged="),

@@ -1,7 +1,9 @@
 //! Timers: when they elapse, how often, and what remains of them.
 
 use runstead_compat::check;
+use runstead_compat::machine::UnderTest;
 use runstead_compat::scenario::{Case, Scenario, equal};
+use std::time::{Duration, Instant};
 
 /// Notes the time since boot.
 const NOTE: &str = "[Service]
@@ -135,15 +137,24 @@ pub const ALL: &[Scenario] = &[
             equal("in UTC", &time_of_day(c, "@@a.timer", 0.0)?, &2.5)?;
             // As timedatectl does it, with a file of its own, and without any. Nothing is copied in place: the reference may then
             // watch for a file that is there by the time it watches.
+            let reference = matches!(UnderTest::from_env(), Ok(UnderTest::Systemd));
             let ways = [
                 ("ln -s /usr/share/zoneinfo/Asia/Tokyo /etc/new && mv /etc/new /etc/localtime", 9.0, "JST"),
                 ("cp /usr/share/zoneinfo/Asia/Kolkata /etc/new && mv /etc/new /etc/localtime", 5.5, "IST"),
-                ("rm /etc/localtime", 0.0, "UTC"),
+                ("rm -f /etc/localtime", 0.0, "UTC"),
             ];
             for (way, east, name) in ways {
                 let before = c.record().len();
-                c.ok(way)?;
-                c.until(way, || Ok(time_of_day(c, "@@a.timer", east)? == 2.5))?;
+                let mut done = None::<Instant>;
+                c.until(way, || {
+                    // The reference, busy, now and then misses one: there it is done again.
+                    let due = done.is_none_or(|at| reference && at.elapsed() > Duration::from_secs(4));
+                    if due {
+                        c.ok(way)?;
+                        done = Some(Instant::now());
+                    }
+                    Ok(time_of_day(c, "@@a.timer", east)? == 2.5)
+                })?;
                 c.until("it ran", || {
                     let record = c.record();
                     Ok(record.len() > before && record.last().is_some_and(|zone| zone == name))
@@ -200,8 +211,9 @@ pub const ALL: &[Scenario] = &[
             c.wait_record(1)?;
             equal("later one", &c.show("@@b.timer", "SubState")?, "waiting")?;
             let row = c.ok("systemctl list-timers --no-legend @@b.timer")?;
+            // An hour from when the manager began, which other scenarios have used for a while.
             check!(
-                row.contains("59min") && row.ends_with(&c.text("@@b.timer @@b.service")),
+                row.contains("min ") && row.ends_with(&c.text("@@b.timer @@b.service")),
                 "listed as {row}"
             );
             Ok(())
